@@ -1,0 +1,209 @@
+"""What can go wrong, as one tree; each class has a stable code and the HTTP status that fits it.
+
+FilepipeError
+├── Refused                    the caller asked for something we do not do
+│   ├── BadRequest             400  a header, query or setting that cannot be understood
+│   │   └── BadKey             400  a key that breaks the rules of `filepipe.keys`
+│   ├── Forbidden              403  understood, and not allowed here
+│   ├── NotFound               404  nothing there, also after waiting
+│   ├── MethodNotAllowed       405  carries the methods that are
+│   ├── RequestTimeout         408  the caller was too slow
+│   ├── Conflict               409  the key is in use
+│   ├── PreconditionFailed     412  If-Match does not hold
+│   ├── TooLarge               413  more bytes than the limit for one body
+│   ├── RangeNotSatisfiable    416  carries the length that is known, or None
+│   ├── Misdirected            421  a Host that this listener does not answer to
+│   └── NotImplementedYet      501  a transfer coding that we do not speak
+├── Unavailable                503  nobody's fault, try again later
+│   ├── Draining                    the daemon is going down
+│   ├── OverBudget                  a memory or disk limit of ours is reached
+│   ├── DiskFull                    the file system has no room
+│   ├── TooManyFiles                no file descriptors left
+│   └── TooManyKeys                 the directory is full
+├── ForwardFailed              502  the target of X-Forward-Url did not take the body
+├── Broken                     500  the other side of a channel ended without finishing
+│   └── Stalled                408  a peer moved no byte within its limit
+├── StorageFailed              500  a backend failed in a way that has no better name
+└── ConfigError                     a setting that cannot be used; never reaches a client
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class FilepipeError(Exception):
+    """The root. `str()` of an instance is one sentence that a client may see."""
+
+    code = "error"
+    status = 500
+
+
+class Refused(FilepipeError):
+    """The request is at fault; repeating it unchanged will not help."""
+
+    code = "refused"
+    status = 400
+
+
+class BadRequest(Refused):
+    """Something in the request cannot be understood."""
+
+    code = "bad_request"
+
+
+class BadKey(BadRequest):
+    """The key breaks a rule of `filepipe.keys`."""
+
+    code = "bad_key"
+
+
+class Forbidden(Refused):
+    """Understood, but not allowed by the settings."""
+
+    code = "forbidden"
+    status = 403
+
+
+class NotFound(Refused):
+    """Nobody writes, or wrote, under this key."""
+
+    code = "not_found"
+    status = 404
+
+
+class MethodNotAllowed(Refused):
+    """The resource exists and knows other methods; `allow` lists them."""
+
+    code = "method_not_allowed"
+    status = 405
+
+    def __init__(self, message: str, allow: Sequence[str]) -> None:
+        super().__init__(message)
+        self.allow = tuple(allow)
+
+
+class RequestTimeout(Refused):
+    """The request did not arrive in time."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class Conflict(Refused):
+    """The key is in use."""
+
+    code = "conflict"
+    status = 409
+
+
+class PreconditionFailed(Refused):
+    """If-Match names another object than the one that is here (RFC 9110, 13.1.1)."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class TooLarge(Refused):
+    """The body exceeds the limit for one object."""
+
+    code = "too_large"
+    status = 413
+
+
+class RangeNotSatisfiable(Refused):
+    """The range lies outside the object; `length` is its length in bytes, None if unknown."""
+
+    code = "range_not_satisfiable"
+    status = 416
+
+    def __init__(self, message: str, length: int | None) -> None:
+        super().__init__(message)
+        self.length = length
+
+
+class Misdirected(Refused):
+    """The Host header names somebody else (RFC 9110, 15.5.20)."""
+
+    code = "misdirected"
+    status = 421
+
+
+class NotImplementedYet(Refused):
+    """A transfer coding that we do not speak (RFC 9112, 6.1)."""
+
+    code = "not_implemented"
+    status = 501
+
+
+class Unavailable(FilepipeError):
+    """Try again later: the request was fine."""
+
+    code = "unavailable"
+    status = 503
+
+
+class Draining(Unavailable):
+    """The daemon is shutting down and takes nothing new."""
+
+    code = "draining"
+
+
+class OverBudget(Unavailable):
+    """A limit of the accountant is reached; `budget` is its name (memory, disk)."""
+
+    code = "over_budget"
+
+    def __init__(self, message: str, budget: str) -> None:
+        super().__init__(message)
+        self.budget = budget
+
+
+class DiskFull(Unavailable):
+    """The file system has no room left."""
+
+    code = "disk_full"
+
+
+class TooManyFiles(Unavailable):
+    """The process or the system has no file descriptors left."""
+
+    code = "too_many_files"
+
+
+class TooManyKeys(Unavailable):
+    """The directory holds as many keys, or waiting readers, as it may."""
+
+    code = "too_many_keys"
+
+
+class ForwardFailed(FilepipeError):
+    """The target of X-Forward-Url failed; the local copy is whole."""
+
+    code = "forward_failed"
+    status = 502
+
+
+class Broken(FilepipeError):
+    """The writer of a channel ended without finishing: what was read is not the whole."""
+
+    code = "broken"
+
+
+class Stalled(Broken):
+    """A peer moved no byte within its limit."""
+
+    code = "stalled"
+    status = 408
+
+
+class StorageFailed(FilepipeError):
+    """A storage failed; the object in question is lost and says so."""
+
+    code = "storage_failed"
+
+
+class ConfigError(FilepipeError):
+    """A setting cannot be used; the sentence names it."""
+
+    code = "config"

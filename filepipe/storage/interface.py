@@ -64,8 +64,12 @@ class Storage(Protocol):
 class Descriptor(Protocol):
     """A capability of a blob: a file behind it, for the kernel to write to and read from."""
 
-    def fileno(self) -> int:
-        """The open descriptor; it stays valid until `discard`. -1 while there is none."""
+    async def descriptor(self) -> int:
+        """Write out what is still buffered and name the open file; -1 while there is none.
+
+        The number stays valid until `discard`. Called by the writer, or after `finish`.
+        Raises as `append` does.
+        """
 
     def grow(self, size: int) -> None:
         """`size` bytes were written through the descriptor at the old end of the blob."""

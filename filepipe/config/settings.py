@@ -1,0 +1,268 @@
+"""Every setting: its value, its names, its default as people write it, and its meaning.
+
+What is written here once is read by the flags of `serve`, by `config show|init` and by the tests
+that hold `docs/reference/settings.md` complete.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from filepipe.config import values
+from filepipe.config.listen import PROTOCOLS, Listen
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "console", "json"]
+
+# Of the free space; the rest is left to whoever else writes to the same disk.
+_DISK_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How a setting is called outside TOML: `bare` variables follow FILEPIPE_<NAME>."""
+
+    short: str = ""
+    bare: tuple[str, ...] = ()
+    default: str = field(default="", kw_only=True)  # for people, where the value is computed
+
+
+def _listen(value: object) -> tuple[str, ...]:
+    addresses = values.words(value)
+    if not addresses:
+        raise ValueError("names no address")
+    for address in addresses:
+        Listen.parse(address)
+    return addresses
+
+
+def _state_directory() -> Path | str:
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if given:
+        return given
+    home = os.environ.get("XDG_STATE_HOME", "")
+    # A relative path there is to be ignored (XDG base directory specification).
+    return Path(home if home.startswith("/") else "~/.local/state") / "filepipe"
+
+
+def _max_disk(value: object, info: ValidationInfo) -> int | None:
+    if value != "auto":
+        return values.limit(value)
+    folder: Path = info.data.get("data_dir") or Path("/")
+    try:
+        existing = next(part for part in (folder, *folder.parents) if part.exists())
+        room = os.statvfs(existing)
+    except OSError as error:
+        raise ValueError(f"auto cannot look at {folder}: {error.strerror}") from None
+    return int(room.f_bavail * room.f_frsize * _DISK_SHARE)
+
+
+def _choice(*choices: str) -> PlainValidator:
+    return PlainValidator(lambda value: values.choice(value, *choices))
+
+
+def _setting(default: Any, meaning: str) -> Any:
+    """Declare a field whose default is written, and checked, as a person would write it."""
+    return Field(default, description=meaning, validate_default=True)
+
+
+class Settings(BaseSettings):
+    """All settings of the daemon, read once and never changed.
+
+    Building one reads no environment and no file; `load_settings` does.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    listen: Annotated[
+        tuple[str, ...],
+        PlainValidator(_listen),
+        Names("-l", ("LISTEN", "SERVER_PORT", "PORT"), default="0.0.0.0:3000"),
+    ] = _setting(
+        ("0.0.0.0:3000",),
+        "Address to listen on: [https://]HOST:PORT, [https://][IPV6]:PORT, :PORT for every "
+        "interface, unix:PATH or fd:NAME, each with =PROTOCOL after it if wanted; repeatable.",
+    )
+    protocol: Annotated[str, _choice(*PROTOCOLS), Names()] = _setting(
+        "auto", f"Protocol of listeners that name none: {' or '.join(PROTOCOLS)}."
+    )
+    data_dir: Annotated[
+        values.Folder,
+        Names(
+            "-d",
+            ("DATA_DIR",),
+            default="$STATE_DIRECTORY, else $XDG_STATE_HOME/filepipe, else ~/.local/state/filepipe",
+        ),
+    ] = Field(
+        default_factory=_state_directory,
+        description="Folder in which the daemon makes its own private folder filepipe/.",
+        validate_default=True,
+    )
+    storage: Annotated[values.StorageUrl, Names()] = _setting(
+        "file:",
+        "Where bytes beyond memory go, as SCHEME:LOCATION; without a location it is "
+        "DATA_DIR/filepipe/spill.",
+    )
+    max_memory: Annotated[values.Limit, Names("-M", ("MAX_MEMORY",))] = _setting(
+        "256 MiB", "Bytes of all bodies together that memory may hold, or unlimited."
+    )
+    max_disk: Annotated[
+        int | None,
+        PlainValidator(_max_disk),
+        Names("-D", ("MAX_DISK",), default="auto: 90 % of what is free in DATA_DIR at start"),
+    ] = _setting("auto", "Bytes of all bodies together that the storage may hold, or unlimited.")
+    spill_threshold: Annotated[values.Size, Names("-s", ("SPILL_THRESHOLD",))] = _setting(
+        "1 MiB", "Bytes of one body that stay in memory; beyond them it moves to the storage."
+    )
+    max_body_size: Annotated[values.Limit, Names()] = _setting(
+        "unlimited", "Bytes that one body may have."
+    )
+    max_keys: Annotated[values.Count, Names()] = _setting(
+        10000, "Keys that may exist at the same time, and also readers that may wait for one."
+    )
+    max_connections: Annotated[
+        values.CountOrAuto, Names(default="auto: what the limit of open files allows")
+    ] = _setting("auto", "Connections that may be open at the same time.")
+    wait: Annotated[values.Duration, Names()] = _setting(
+        "60 seconds",
+        "How long a GET waits for a key that nobody writes yet; the protocol file-pipe has its "
+        "own 5 seconds.",
+    )
+    max_wait: Annotated[values.Duration, Names()] = _setting(
+        "1 hour", "The longest wait that a request may ask for with ?wait= or Prefer."
+    )
+    retention: Annotated[values.Duration, Names()] = _setting(
+        "60 seconds",
+        "How long a body is kept after its end or after its last reader left, whichever is later.",
+    )
+    max_retention: Annotated[values.Duration, Names()] = _setting(
+        "1 hour", "The longest retention that a request may ask for with ?max-age=."
+    )
+    allow_delete: Annotated[values.Switch, Names()] = _setting(
+        default=False, meaning="Let DELETE remove a key."
+    )
+    forward_allow: Annotated[values.Targets, Names("", ("FORWARD_ALLOW",), default="none")] = (
+        _setting(
+            (),
+            "Host name, address or CIDR to which X-Forward-Url may lead, or * for any; repeatable.",
+        )
+    )
+    forward_stall: Annotated[values.Timeout, Names()] = _setting(
+        "30 seconds", "How long the target of X-Forward-Url may take no byte."
+    )
+    head_timeout: Annotated[values.Timeout, Names()] = _setting(
+        "10 seconds", "How long a client may take to send the head of a request."
+    )
+    keepalive_timeout: Annotated[values.Duration, Names()] = _setting(
+        "30 seconds", "How long a connection may wait for its next request."
+    )
+    idle_timeout: Annotated[values.Timeout, Names()] = _setting(
+        "24 hours", "How long the writer of a live key may send no byte."
+    )
+    stall_timeout: Annotated[values.Timeout, Names()] = _setting(
+        "15 minutes", "How long a reader of a live key may take no byte."
+    )
+    download_stall: Annotated[values.Timeout, Names()] = _setting(
+        "60 seconds", "How long a reader of a finished body may take no byte."
+    )
+    drain_timeout: Annotated[values.Duration, Names()] = _setting(
+        "30 seconds", "How long running transfers may go on after the first SIGTERM or SIGINT."
+    )
+    public_url: Annotated[values.BaseUrl, Names(default="what the request was sent to")] = _setting(
+        None, "Base of the URLs that a PUT is answered with."
+    )
+    tls_cert: Annotated[values.ReadableFile, Names(default="none")] = _setting(
+        None, "Certificate chain, as PEM, of every https:// listener."
+    )
+    tls_key: Annotated[values.ReadableFile, Names(default="none")] = _setting(
+        None, "Private key, as PEM, of every https:// listener."
+    )
+    relay: Annotated[values.Switch, Names()] = _setting(
+        default=True, meaning="Let the kernel move large bodies, where it can (Linux)."
+    )
+    log_level: Annotated[LogLevel, _choice("debug", "info", "warning", "error"), Names()] = (
+        _setting("info", "The least level that is logged: debug, info, warning or error.")
+    )
+    log_format: Annotated[LogFormat, _choice("auto", "console", "json"), Names()] = _setting(
+        "auto", "Lines for people (console), for machines (json), or console on a terminal (auto)."
+    )
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing, given = ("tls_cert", "tls_key") if self.tls_key else ("tls_key", "tls_cert")
+            raise ValueError(f"{missing}: is missing, {given} alone is of no use")
+        for listener in self.listeners():
+            if listener.scheme == "https" and self.tls_cert is None:
+                raise ValueError(
+                    f"listen: https://{listener.address} needs the settings tls_cert and tls_key"
+                )
+        return self
+
+    def listeners(self) -> tuple[Listen, ...]:
+        """Name the addresses to listen on, each with its protocol."""
+        return tuple(Listen.parse(text, self.protocol) for text in self.listen)
+
+    def source_of(self, name: str) -> str:
+        """Where the value of the setting `name` comes from, in words."""
+        return self._origins.get(name, "default")
+
+    def remember_sources(self, origins: Mapping[str, str]) -> None:
+        """Note where values came from; for `load_settings` only."""
+        self._origins.update(origins)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in; `load_settings` hands over its own sources."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a person may know about one setting."""
+
+    name: str
+    flag: str
+    short: str
+    variables: tuple[str, ...]
+    default: str
+    meaning: str
+    is_switch: bool
+    is_list: bool
+
+
+def describe() -> tuple[Description, ...]:
+    """Every setting, in the order in which they are shown."""
+    return tuple(_description(name) for name in Settings.model_fields)
+
+
+def _description(name: str) -> Description:
+    info = Settings.model_fields[name]
+    names = next(item for item in info.metadata if isinstance(item, Names))
+    default = names.default or str(info.default)
+    return Description(
+        name=name,
+        flag="--" + name.replace("_", "-"),
+        short=names.short,
+        variables=(f"FILEPIPE_{name.upper()}", *names.bare),
+        default=default.lower() if isinstance(info.default, bool) else default,
+        meaning=info.description or "",
+        is_switch=isinstance(info.default, bool),
+        is_list=isinstance(info.default, tuple),
+    )

@@ -1,0 +1,180 @@
+"""From what a person wrote, in a flag, a variable or a file, to the value of a setting.
+
+Each function takes a raw value (text, or what TOML has) and raises ValueError with one sentence.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import PlainValidator
+
+from filepipe.sizes import MAX_DURATION, MAX_SIZE, parse_duration, parse_size
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_STORAGE = re.compile(r"[a-z][a-z0-9+.-]*:[^\x00-\x1f\x7f]*")
+
+
+def size(value: object) -> int:
+    """Read a number of bytes."""
+    if isinstance(value, str):
+        return parse_size(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE:
+        return value
+    raise ValueError(f"{shown(value)} is not a size such as 1048576, 256M or 1.5GiB")
+
+
+def limit(value: object) -> int | None:
+    """Read a number of bytes; None is `unlimited`."""
+    if value is None or (isinstance(value, str) and value.strip().lower() == "unlimited"):
+        return None
+    return size(value)
+
+
+def duration(value: object) -> float:
+    """Read a number of seconds, 0 included."""
+    if isinstance(value, str):
+        return parse_duration(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+        if math.isfinite(seconds) and 0 <= seconds <= MAX_DURATION:
+            return seconds
+    raise ValueError(f"{shown(value)} is not a duration such as 30, 30s, 5m or 1.5h")
+
+
+def timeout(value: object) -> float:
+    """Read a number of seconds above 0."""
+    seconds = duration(value)
+    if seconds == 0:
+        raise ValueError("must be longer than 0 seconds")
+    return seconds
+
+
+def count(value: object) -> int:
+    """Read a whole number above 0."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9:
+        return value
+    raise ValueError(f"{shown(value)} is not a whole number above 0")
+
+
+def count_or_auto(value: object) -> int | None:
+    """Read a whole number above 0; None is `auto`."""
+    if value is None or value == "auto":
+        return None
+    return count(value)
+
+
+def switch(value: object) -> bool:
+    """Read true or false, also as yes/no, on/off, 1/0."""
+    text = str(value).strip().lower()
+    if text in _TRUE | _FALSE and isinstance(value, bool | int | str):
+        return text in _TRUE
+    raise ValueError(f"{shown(value)} is neither true nor false")
+
+
+def words(value: object) -> tuple[str, ...]:
+    """Read several texts: a list of them, or one text that commas or spaces divide."""
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError(f"{shown(value)} is not a list of texts")
+
+
+def targets(value: object) -> tuple[str, ...]:
+    """Read where X-Forward-Url may lead: host names, addresses, CIDRs, or `*`."""
+    return tuple(_target(word.lower()) for word in words(value))
+
+
+def _target(word: str) -> str:
+    if word == "*" or (_HOST_NAME.fullmatch(word) and not word.rpartition(".")[2].isdigit()):
+        return word
+    try:
+        ipaddress.ip_network(word)
+    except ValueError:
+        raise ValueError(f"{shown(word)} is no host name, address, CIDR or *") from None
+    return word
+
+
+def choice(value: object, *choices: str) -> str:
+    """Read one of the `choices`, in whichever case."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    if text not in choices:
+        raise ValueError(f"{shown(value)} is none of {', '.join(choices)}")
+    return text
+
+
+def path(value: object) -> Path:
+    """Read a path and make it absolute; `~` is a home folder."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise ValueError(f"{shown(value)} is not a path")
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(f"{shown(value)} names a home folder that cannot be found") from None
+
+
+def readable_file(value: object) -> Path | None:
+    """Read the path of a file, which must exist and be ours to read; None is none."""
+    if value is None:
+        return None
+    file = path(value)
+    try:
+        with file.open("rb"):
+            return file
+    except OSError as error:
+        raise ValueError(f"{shown(str(file))} cannot be read: {error.strerror}") from None
+
+
+def storage(value: object) -> str:
+    """Read `scheme:location`; whether a backend knows the scheme shows when it is opened."""
+    if not isinstance(value, str) or not _STORAGE.fullmatch(value):
+        raise ValueError(f"{shown(value)} is not a storage, write SCHEME:LOCATION, such as file:")
+    return value
+
+
+def base_url(value: object) -> str | None:
+    """Read an http or https URL and cut its final slash; None is none."""
+    if value is None:
+        return None
+    text = value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
+    try:
+        url = urlsplit(text)
+        _ = url.port  # a wrong port shows only when it is asked for
+    except ValueError:
+        url = urlsplit("")
+    if url.scheme not in ("http", "https") or not url.hostname or " " in text:
+        raise ValueError(f"{shown(value)} is not a URL such as https://files.example.org")
+    if url.query or url.fragment or url.username is not None:
+        raise ValueError(f"{shown(value)} must have no user, query or fragment")
+    return text.rstrip("/")
+
+
+def shown(value: object) -> str:
+    """Quote, escape and shorten a raw value for an error message."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:76]}..."
+
+
+Size = Annotated[int, PlainValidator(size)]
+Limit = Annotated[int | None, PlainValidator(limit)]
+Duration = Annotated[float, PlainValidator(duration)]
+Timeout = Annotated[float, PlainValidator(timeout)]
+Count = Annotated[int, PlainValidator(count)]
+CountOrAuto = Annotated[int | None, PlainValidator(count_or_auto)]
+Switch = Annotated[bool, PlainValidator(switch)]
+Words = Annotated[tuple[str, ...], PlainValidator(words)]
+Targets = Annotated[tuple[str, ...], PlainValidator(targets)]
+Folder = Annotated[Path, PlainValidator(path)]
+ReadableFile = Annotated[Path | None, PlainValidator(readable_file)]
+StorageUrl = Annotated[str, PlainValidator(storage)]
+BaseUrl = Annotated[str | None, PlainValidator(base_url)]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from typing import Protocol
 
 import pytest
 from filepipe.activation import inherited_sockets
@@ -37,6 +38,13 @@ else:
     assert inherited_sockets() == {}, "taken twice"
     assert not [name for name in os.environ if name.startswith("LISTEN_")]
 """
+
+
+class HasFileno(Protocol):
+    """Whatever has a descriptor."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
 
 
 def take(numbers: Sequence[int], other_pid: int = 0, **variables: str) -> object:
@@ -90,8 +98,8 @@ def test_what_does_not_listen_is_refused(kind: str) -> None:
         socket.create_connection(server.getsockname()) as connected,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagram,
     ):
-        odd = {"file": file, "datagram": datagram, "connected": connected}[kind]
-        said = take([server.fileno(), odd.fileno()], LISTEN_FDNAMES="auto:odd")
+        odd: dict[str, HasFileno] = {"file": file, "datagram": datagram, "connected": connected}
+        said = take([server.fileno(), odd[kind].fileno()], LISTEN_FDNAMES="auto:odd")
     assert str(said).startswith("Inherited descriptor 4 (odd) is no ")
     assert str(said).endswith(".")
 

@@ -1,0 +1,3 @@
+module filepipe/bench/pipeload
+
+go 1.21

@@ -1,0 +1,131 @@
+// Pipeload drives an HTTP pipe server from outside and prints one line of JSON about it.
+//
+// It opens its own TCP connections, so that the load costs little beside the server that it
+// measures, and it fails (exit 1, "error" in the line) as soon as one byte is missing.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"sort"
+	"strings"
+	"time"
+)
+
+// options is what the command line says.
+type options struct {
+	addr, method, prefix, first string
+	mode                        string
+	pid                         int
+	size                        int64
+	readers, count, workers     int
+	chunked, keepalive, verify  bool
+	timeout                     time.Duration
+
+	deadline time.Time
+}
+
+// result becomes the line of JSON; its keys are listed in bench/README.md.
+type result map[string]any
+
+// mode is one way to load the server, with what it does when a number is not given.
+type mode struct {
+	run     func(options) (result, error)
+	size    int64
+	readers int
+	count   int
+}
+
+var modes = map[string]mode{
+	"stream": {run: stream, size: 1 << 30, readers: 1},
+	"late":   {run: late, size: 1 << 30},
+	"pairs":  {run: pairs, size: 1 << 10, count: 6000},
+	"idle":   {run: idle, size: 1 << 10, count: 500},
+	"stuck":  {run: stuck, size: 1 << 30, readers: 8},
+}
+
+func modeNames() string {
+	names := make([]string, 0, len(modes))
+	for name := range modes {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return strings.Join(names, ", ")
+}
+
+func parseOptions() options {
+	var o options
+	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "where the server listens")
+	flag.IntVar(&o.pid, "pid", 0, "the server's process; 0 measures neither CPU nor memory")
+	flag.StringVar(&o.mode, "mode", "stream", modeNames())
+	flag.Int64Var(&o.size, "size", 0, "bytes of a body (0: 1024 in pairs, else 1 GiB)")
+	flag.IntVar(&o.readers, "readers", 0, "readers of the key (0: 1 in stream, 8 in stuck)")
+	flag.IntVar(&o.count, "n", 0, "pairs, or waiting readers in idle (0: 6000, 500)")
+	flag.IntVar(&o.workers, "c", 16, "pairs that run at once")
+	flag.StringVar(&o.method, "method", "PUT", "the writer's method")
+	flag.StringVar(&o.prefix, "prefix", "/", "the path before the key")
+	flag.StringVar(&o.first, "first", "get", "who comes first in stream and pairs: get, put")
+	flag.BoolVar(&o.chunked, "chunked", false, "write without a Content-Length")
+	flag.BoolVar(&o.keepalive, "keepalive", true, "keep connections in pairs where the server does")
+	flag.BoolVar(&o.verify, "verify", false, "compare every byte that is read")
+	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "the whole run may take this long")
+	flag.Parse()
+	return o
+}
+
+// complete fills in the mode's own numbers and refuses what makes no sense.
+func (o *options) complete() error {
+	m, known := modes[o.mode]
+	if !known {
+		return fmt.Errorf("no mode %q; there are %s", o.mode, modeNames())
+	}
+	if o.first != "get" && o.first != "put" {
+		return fmt.Errorf("-first is get or put, not %q", o.first)
+	}
+	if o.size == 0 {
+		o.size = m.size
+	}
+	if o.readers == 0 {
+		o.readers = m.readers
+	}
+	if o.count == 0 {
+		o.count = m.count
+	}
+	if o.size < 0 || o.readers < 0 || o.count < 0 || o.workers < 1 {
+		return fmt.Errorf("-size, -readers, -n and -c are positive numbers")
+	}
+	o.deadline = time.Now().Add(o.timeout)
+	return nil
+}
+
+func measure(o *options) (result, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	return modes[o.mode].run(*o)
+}
+
+func main() {
+	o := parseOptions()
+	out, err := measure(&o)
+	if out == nil {
+		out = result{}
+	}
+	out["mode"] = o.mode
+	if err != nil {
+		out["error"] = err.Error()
+	}
+	for name, value := range out {
+		if f, ok := value.(float64); ok {
+			out[name] = math.Round(f*1e5) / 1e5
+		}
+	}
+	line, _ := json.Marshal(out)
+	fmt.Println(string(line))
+	if err != nil {
+		os.Exit(1)
+	}
+}

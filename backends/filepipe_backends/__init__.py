@@ -1,0 +1,1 @@
+"""The storages that filepipe ships; it finds them, and anybody else's, by their entry points."""

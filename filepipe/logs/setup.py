@@ -1,0 +1,100 @@
+"""One chain for every line: ours, and what libraries say through `logging`."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+from typing import BinaryIO, TextIO, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from filepipe.logs.limiter import KIND, LogLimiter
+from filepipe.logs.render import ConsoleRenderer, prepare, render_json
+
+
+def configure(level: str = "info", fmt: str = "auto", stream: TextIO | None = None) -> None:
+    """Log from `level` on as `fmt` (auto, console, json) to `stream`, by default stderr.
+
+    May be called again: the loggers that exist follow.
+    """
+    # Whoever starts us with stderr closed wants no log.
+    stream = stream or sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - open as long as we run
+    sink = cast(BinaryIO, _Stream(stream))
+    chain: list[Processor] = [LogLimiter(), prepare, _renderer(fmt, stream)]
+    structlog.configure(
+        processors=chain,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=functools.cache(lambda name="": structlog.BytesLogger(sink, name=name)),
+        cache_logger_on_first_use=False,
+    )
+    _bridge(level)
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Make a logger whose lines say where they come from; it may be made before `configure`."""
+    logger: FilteringBoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def _renderer(fmt: str, stream: TextIO) -> Processor:
+    terminal = stream.isatty()
+    if fmt == "json" or (fmt == "auto" and not terminal):
+        return render_json
+    return ConsoleRenderer(
+        getattr(stream, "encoding", None) or "utf-8",
+        journal=_is_journal(stream),
+        colours=terminal and not os.environ.get("NO_COLOR"),
+    )
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether the journal reads the stream; the variable alone may be inherited (sd-daemon(3))."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (AttributeError, OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+class _Stream:
+    """The bytes below a text stream. A log that cannot be written must not stop a transfer."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._buffer = stream.buffer
+
+    def write(self, line: bytes) -> None:
+        with contextlib.suppress(OSError, ValueError):  # no room, no reader, closed
+            self._buffer.write(line)
+            self._buffer.flush()
+
+    def flush(self) -> None:
+        """Nothing: each line is on its way when it is written."""
+
+
+class _Bridge(logging.Handler):
+    """Hands records of the standard library to the chain."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):
+            text = str(record.msg)
+        fields: dict[str, object] = {KIND: str(record.msg)}
+        if record.exc_info:
+            fields["exc_info"] = record.exc_info
+        # structlog knows the five levels only, libraries may have made up others between them.
+        level = min(max(record.levelno // 10 * 10, logging.DEBUG), logging.CRITICAL)
+        get_logger(record.name).log(level, text, **fields)
+
+
+def _bridge(level: str) -> None:
+    root = logging.getLogger()
+    for handler in [item for item in root.handlers if isinstance(item, _Bridge)]:
+        root.removeHandler(handler)
+    root.addHandler(_Bridge())
+    root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)

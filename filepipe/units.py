@@ -39,6 +39,7 @@ class Installation:
 
     program: tuple[str, ...] = ("/usr/local/bin/filepipe",)
     config: Path | None = None
+    tls: tuple[Path, Path] | None = None  # certificate and key
     storage_paths: tuple[Path, ...] = ()  # folders of our own outside the state directory
     program_paths: tuple[Path, ...] = ()  # where the program's files are
     max_memory: int | None = 256 * MIB
@@ -133,16 +134,15 @@ WantedBy=sockets.target
 
 def systemd_unit(installation: Installation) -> str:
     """Render the unit for the system's manager, with every sandbox that systemd offers."""
-    storage, config = installation.storage_paths, installation.config
-    command = [*installation.program, "serve"]
+    storage, command = installation.storage_paths, [*installation.program, "serve"]
     before = [
         f"ExecStartPre=+/usr/bin/install -d -m 0700 -o {ACCOUNT} -- {_argument(str(path))}"
         for path in storage
     ]
-    if config is not None:
+    for name, path in _private_files(installation):
         # The dynamic account cannot read a private file; the manager can, and passes on a copy.
-        before.append(f"LoadCredential=filepipe.toml:{_path(config)}")
-        command += ["--config", f"{_CREDENTIALS}/filepipe.toml"]
+        before.append(f"LoadCredential={name}:{_path(path)}")
+        command += [f"--{name}", f"{_CREDENTIALS}/{name}"]
     program = [path for path in installation.program_paths if _hidden(path)]
     homes = [*program, *filter(_hidden, storage)]
     sandbox = _SANDBOX.format(protect_home="tmpfs" if homes else "yes").splitlines()
@@ -203,6 +203,13 @@ def _volume(path: Path) -> str | None:
     # macOS makes the folder of an external disk when it mounts it, and removes it afterwards.
     parts = PurePosixPath(path).parts
     return "/".join(["", *parts[1:3]]) if parts[:2] == ("/", "Volumes") and parts[2:] else None
+
+
+def _private_files(installation: Installation) -> Iterable[tuple[str, Path]]:
+    if installation.config is not None:
+        yield "config", installation.config
+    if installation.tls is not None:
+        yield from zip(("tls-cert", "tls-key"), installation.tls, strict=True)
 
 
 def _with_config(installation: Installation) -> list[str]:

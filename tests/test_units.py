@@ -70,12 +70,19 @@ def test_what_the_sandbox_hides_is_shown_path_by_path(hidden: str) -> None:
     assert values(unit, "ReadWritePaths") == []
 
 
-def test_the_settings_file_is_a_credential() -> None:
-    """The account of the service reads a copy, so that the file itself may be private to root."""
-    unit = systemd_unit(Installation(config=Path("/etc/filepipe/file pipe.toml")))
-    assert values(unit, "LoadCredential") == ['filepipe.toml:"/etc/filepipe/file pipe.toml"']
+def test_private_files_are_credentials() -> None:
+    """The account of the service reads copies, so that the files may be private to root."""
+    unit = systemd_unit(
+        Installation(config=Path("/etc/file pipe.toml"), tls=(Path("/etc/c.pem"), Path("/etc/k")))
+    )
+    assert values(unit, "LoadCredential") == [
+        'config:"/etc/file pipe.toml"',
+        "tls-cert:/etc/c.pem",
+        "tls-key:/etc/k",
+    ]
     assert values(unit, "ExecStart") == [
-        "/usr/local/bin/filepipe serve --config ${CREDENTIALS_DIRECTORY}/filepipe.toml"
+        "/usr/local/bin/filepipe serve --config ${CREDENTIALS_DIRECTORY}/config"
+        " --tls-cert ${CREDENTIALS_DIRECTORY}/tls-cert --tls-key ${CREDENTIALS_DIRECTORY}/tls-key"
     ]
 
 

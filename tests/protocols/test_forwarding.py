@@ -114,6 +114,12 @@ def test_unusable_url_refused(url: str) -> None:
             rules.check_url(url)
 
 
+def test_credentials_are_named_and_not_repeated() -> None:
+    """The sentence tells what is wrong without the secret."""
+    with pytest.raises(BadRequest, match=r"^X-Forward-Url must not have credentials in it$"):
+        EVERYTHING.check_url("http://user:s3cret@example.com/")
+
+
 def test_nothing_allowed_by_default() -> None:
     """Without entries every URL is forbidden, good or bad."""
     rules = ForwardRules.parse([])

@@ -13,7 +13,9 @@ FilepipeError
 │   ├── TooLarge               413  more bytes than the limit for one body
 │   ├── RangeNotSatisfiable    416  carries the length that is known, or None
 │   ├── Misdirected            421  a Host that this listener does not answer to
-│   └── NotImplementedYet      501  a transfer coding that we do not speak
+│   ├── ExpectationFailed      417  an Expect other than 100-continue
+│   ├── UnknownCoding          501  a transfer coding that we do not speak
+│   └── UnknownVersion         505  a version of HTTP that we do not speak
 ├── Unavailable                503  nobody's fault, try again later
 │   ├── Draining                    the daemon is going down
 │   ├── OverBudget                  a memory or disk limit of ours is reached
@@ -21,7 +23,7 @@ FilepipeError
 │   ├── TooManyFiles                no file descriptors left
 │   └── TooManyKeys                 the directory is full
 ├── ForwardFailed              502  the target of X-Forward-Url did not take the body
-├── Broken                     500  the other side of a channel ended without finishing
+├── Broken                     502  the other side of a channel ended without finishing
 │   └── Stalled                408  a peer moved no byte within its limit
 ├── StorageFailed              500  a backend failed in a way that has no better name
 └── ConfigError                     a setting that cannot be used; never reaches a client
@@ -129,11 +131,25 @@ class Misdirected(Refused):
     status = 421
 
 
-class NotImplementedYet(Refused):
+class ExpectationFailed(Refused):
+    """An Expect other than 100-continue (RFC 9110, 10.1.1)."""
+
+    code = "expectation_failed"
+    status = 417
+
+
+class UnknownCoding(Refused):
     """A transfer coding that we do not speak (RFC 9112, 6.1)."""
 
-    code = "not_implemented"
+    code = "unknown_coding"
     status = 501
+
+
+class UnknownVersion(Refused):
+    """A version of HTTP that we do not speak (RFC 9110, 15.6.6)."""
+
+    code = "unknown_version"
+    status = 505
 
 
 class Unavailable(FilepipeError):
@@ -188,6 +204,7 @@ class Broken(FilepipeError):
     """The writer of a channel ended without finishing: what was read is not the whole."""
 
     code = "broken"
+    status = 502
 
 
 class Stalled(Broken):

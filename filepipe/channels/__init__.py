@@ -1,0 +1,1 @@
+"""How bytes move between parties, without HTTP: channels, their states, and who may find them."""

@@ -1,0 +1,146 @@
+"""The process: starts everything in order, listens to signals, goes down as `shutdown` says."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from filepipe import __version__, activation, logs
+from filepipe.app import App, make_app
+from filepipe.config import Settings
+from filepipe.listeners import Listener, close_all, open_all
+from filepipe.logs import get_logger
+from filepipe.notify import Notifier
+from filepipe.private_folder import PrivateFolder
+
+log = get_logger("filepipe.daemon")
+
+CUT = 1.0
+"""Seconds that handlers get to notice that they are cut; aiohttp waits for them twice."""
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal ends it; return the exit code.
+
+    Raises `ConfigError` or OSError when the daemon cannot start.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    _raise_file_limit()
+    inherited = activation.inherited_sockets()
+    folder = PrivateFolder(settings.data_dir)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve(settings, inherited))
+    finally:
+        folder.close()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError) as error:
+            log.warning("cannot raise the limit of open files", limit=soft, reason=str(error))
+
+
+async def _serve(settings: Settings, inherited: dict[str, list[Any]]) -> int:
+    _log_loop_errors()
+    notifier = Notifier.from_environment()
+    async with make_app(settings) as app:
+        listeners = await open_all(app, inherited)
+        try:
+            _on_signals(app.shutdown.signal)
+            _announce(app, listeners)
+            notifier.ready(f"serving on {', '.join(_addresses(listeners))}")
+            watchdog = asyncio.create_task(_feed_watchdog(notifier, app))
+            try:
+                await _wait_for_end(app, notifier)
+            finally:
+                watchdog.cancel()
+        finally:
+            close_all(listeners)
+            await app.cut()
+            await asyncio.gather(*(listener.server.shutdown(CUT) for listener in listeners))
+    log.info("stopped")
+    return 0
+
+
+async def _wait_for_end(app: App, notifier: Notifier) -> None:
+    await app.shutdown.asked()
+    notifier.stopping()
+    app.service.directory.drain()
+    busy = app.service.directory.busy()
+    log.info("draining", busy=busy, seconds=app.settings.drain_timeout)
+    notifier.status(f"draining {busy} transfers")
+    left = await app.shutdown.drained()
+    if left:
+        log.warning("cut", transfers=left)
+
+
+def _on_signals(act: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, act)
+
+
+def _announce(app: App, listeners: Sequence[Listener]) -> None:
+    """Say where we listen, and plainly what is open to whom."""
+    settings = app.settings
+    for listener in listeners:
+        for address in listener.addresses:
+            log.info(
+                "listening",
+                version=__version__,
+                address=address,
+                scheme=listener.listen.scheme,
+                protocol=listener.listen.protocol,
+                open_to=listener.open_to,
+                reading="every key, without a token",
+                writing="every key, without a token",
+                deleting="every key, without a token" if settings.allow_delete else "nobody",
+            )
+    log.info(
+        "limits",
+        memory=settings.max_memory,
+        disk=settings.max_disk,
+        spill_threshold=settings.spill_threshold,
+        data_dir=str(settings.data_dir),
+        forwarding=list(settings.forward_allow) or "off",
+    )
+
+
+def _addresses(listeners: Sequence[Listener]) -> list[str]:
+    return [address for listener in listeners for address in listener.addresses]
+
+
+async def _feed_watchdog(notifier: Notifier, app: App) -> None:
+    """Tell the service manager that the event loop turns, and what it does."""
+    interval = notifier.watchdog_interval
+    while True:
+        await asyncio.sleep(interval or 10.0)
+        notifier.watchdog()
+        directory = app.service.directory
+        notifier.status(
+            f"{app.shutdown.phase.value}: {len(directory)} keys, {directory.waiting} waiting"
+        )
+
+
+def _log_loop_errors() -> None:
+    """One bounded line for what nobody awaited, such as accepting without a free descriptor."""
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        log.error("event loop", reason=context.get("message"), exc_info=context.get("exception"))
+
+    asyncio.get_running_loop().set_exception_handler(handle)

@@ -1,0 +1,172 @@
+"""Opens what the settings name: addresses, unix sockets, sockets that the service manager holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from filepipe.app import BACKLOG, App
+from filepipe.web.connection import ConnectionFactory
+from filepipe.config import PROTOCOLS, Listen, Settings
+from filepipe.errors import ConfigError
+from filepipe.protocols.authority import is_loopback_name
+
+TLS_HANDSHAKE_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An open listener; `addresses` as bound, `open_to` says who can reach it."""
+
+    listen: Listen
+    addresses: tuple[str, ...]
+    open_to: str
+    server: web.Server
+    acceptors: tuple[asyncio.AbstractServer, ...]
+
+
+async def open_all(
+    app: App, inherited: Mapping[str, Sequence[socket.socket]]
+) -> list[Listener]:
+    """Open every listener; if one cannot be opened, none stays open.
+
+    Sockets that were handed over and that no `fd:` names are served as well, by the protocol that
+    they are called after; the default address is not opened beside them. Raises `ConfigError` or
+    OSError.
+    """
+    opened: list[Listener] = []
+    try:
+        for listen, socks in _wanted(app.settings, inherited):
+            opened.append(await _open(app, listen, socks))
+    except BaseException:
+        close_all(opened)
+        raise
+    return opened
+
+
+def close_all(listeners: Sequence[Listener]) -> None:
+    """Accept nobody any more; connections that are open stay. A unix socket's name goes too."""
+    for listener in listeners:
+        for acceptor in listener.acceptors:
+            acceptor.close()
+        if listener.listen.kind == "unix":
+            Path(listener.listen.path).unlink(missing_ok=True)
+
+
+def _wanted(
+    settings: Settings, inherited: Mapping[str, Sequence[socket.socket]]
+) -> list[tuple[Listen, Sequence[socket.socket]]]:
+    listens = settings.listeners()
+    if inherited and settings.source_of("listen") == "default":
+        listens = ()
+    named = {listen.name for listen in listens if listen.kind == "fd"}
+    wanted: list[tuple[Listen, Sequence[socket.socket]]] = []
+    for listen in listens:
+        if listen.kind == "fd" and listen.name not in inherited:
+            raise ConfigError(f"listen: the service manager passed no socket named {listen.name}")
+        wanted.append((listen, inherited.get(listen.name, ()) if listen.kind == "fd" else ()))
+    for name, socks in inherited.items():
+        if name not in named:
+            protocol = name if name in PROTOCOLS else settings.protocol
+            wanted.append((Listen(kind="fd", name=name, protocol=protocol), socks))
+    return wanted
+
+
+async def _open(app: App, listen: Listen, socks: Sequence[socket.socket]) -> Listener:
+    loopback_only = _is_loopback(listen, socks)
+    server = app.server(listen, loopback_only=loopback_only)
+    factory = app.connections(server)
+    tls: dict[str, Any] = {}
+    if listen.scheme == "https":
+        tls = {"ssl": _tls(app.settings), "ssl_handshake_timeout": TLS_HANDSHAKE_TIMEOUT}
+    loop = asyncio.get_running_loop()
+    if listen.kind == "unix":
+        await asyncio.to_thread(_clear, listen.path)
+        acceptors: list[asyncio.AbstractServer] = [
+            await loop.create_unix_server(factory, listen.path, backlog=BACKLOG, **tls)
+        ]
+        addresses: tuple[str, ...] = (listen.address,)
+    elif listen.kind == "fd":
+        acceptors = [await _adopt(sock, factory, tls) for sock in socks]
+        addresses = tuple(_name(sock) for sock in socks)
+    else:
+        acceptor = await loop.create_server(
+            factory, listen.host, listen.port, backlog=BACKLOG, reuse_address=True, **tls
+        )
+        acceptors = [acceptor]
+        addresses = tuple(_name(sock) for sock in acceptor.sockets)
+    return Listener(listen, addresses, _audience(listen, loopback_only), server, tuple(acceptors))
+
+
+async def _adopt(
+    sock: socket.socket, factory: ConnectionFactory, tls: Mapping[str, Any]
+) -> asyncio.AbstractServer:
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    if sock.family == socket.AF_UNIX:
+        return await loop.create_unix_server(factory, sock=sock, backlog=BACKLOG, **tls)
+    return await loop.create_server(factory, sock=sock, backlog=BACKLOG, **tls)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    assert settings.tls_cert is not None
+    assert settings.tls_key is not None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"tls_cert: certificate and key cannot be used: {error}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _clear(path: str) -> None:
+    """Remove what a dead daemon left at `path`; a living one keeps it. Raises `ConfigError`."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            raise ConfigError(f"listen: {path} exists and is no socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise ConfigError(f"listen: somebody listens on {path} already")
+
+
+def _name(sock: socket.socket) -> str:
+    name = sock.getsockname()
+    if not isinstance(name, tuple):
+        return f"unix:{name}"
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _is_loopback(listen: Listen, socks: Sequence[socket.socket]) -> bool:
+    if listen.kind == "tcp":
+        return listen.host is not None and is_loopback_name(_bracketed(listen.host))
+    names = [sock.getsockname() for sock in socks]
+    return bool(names) and all(
+        isinstance(name, tuple) and is_loopback_name(_bracketed(name[0])) for name in names
+    )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _audience(listen: Listen, loopback_only: bool) -> str:
+    if listen.kind == "unix" or loopback_only:
+        return "this machine"
+    return "everybody who can reach this address"

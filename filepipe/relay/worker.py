@@ -1,0 +1,195 @@
+"""A thread that drives many moves by one epoll; every call into the kernel releases the GIL.
+
+Rule 1: other threads talk to it through `_inbox` and an eventfd only.
+Rule 2: an intake and the outflows that follow it live on one worker, so a gauge needs no lock.
+Rule 3: what the event loop hears is throttled: growth at most once in `NOTIFY_EVERY` seconds while
+        bytes stream, at once when the stream pauses; the end of a move always.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from filepipe.errors import Broken, FilepipeError
+from filepipe.relay.moves import Gauge, Intake, Move, Next, Outflow, Pipe, stalled_by
+
+NOTIFY_EVERY = 0.005
+TICK = 1.0
+"""Seconds between two looks for stalled peers."""
+
+_READ = select.EPOLLIN | select.EPOLLRDHUP if hasattr(select, "epoll") else 0
+_WRITE = select.EPOLLOUT | select.EPOLLRDHUP if hasattr(select, "epoll") else 0
+_LEFT = select.EPOLLRDHUP | select.EPOLLERR | select.EPOLLHUP if hasattr(select, "epoll") else 0
+
+Report = Callable[[Move], None]
+
+
+class Worker(threading.Thread):
+    """`on_growth` and `on_end` are called on this thread: after growth, and once for each move."""
+
+    def __init__(self, name: str, on_growth: Callable[[Gauge], None], on_end: Report) -> None:
+        super().__init__(name=name, daemon=True)
+        self._on_growth = on_growth
+        self._on_end = on_end
+        self._epoll = select.epoll()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._epoll.register(self._bell, select.EPOLLIN)
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._moves: dict[int, Move] = {}
+        self._ready: deque[Move] = deque()
+        self._grown: set[Gauge] = set()
+        self._last_notice = 0.0
+        self._last_tick = time.monotonic()
+        self._stopping = False
+        self.load = 0
+
+    # -- from other threads
+
+    def submit(self, move: Move) -> None:
+        """Take over `move`; `on_end` tells of its end."""
+        self._post(lambda: self._start(move))
+
+    def cancel(self, move: Move) -> None:
+        """End `move` early; nothing happens if it is over already."""
+        self._post(lambda: self._cut(move))
+
+    def abandon(self, gauge: Gauge) -> None:
+        """Nothing more will fill `gauge`; whoever waits for growth is cut."""
+        self._post(lambda: self._give_up(gauge))
+
+    def stop(self) -> None:
+        """Cut every move and end the thread; returns when it has ended."""
+        self._post(self._halt)
+        self.join()
+
+    def _post(self, task: Callable[[], None]) -> None:
+        self._inbox.append(task)
+        os.eventfd_write(self._bell, 1)
+
+    # -- on the thread
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        pipe = Pipe()
+        try:
+            while not self._stopping:
+                self._poll()
+                self._turn(pipe)
+                self._notify()
+                self._tick()
+        finally:
+            pipe.close()
+            self._epoll.close()
+            os.close(self._bell)
+
+    def _poll(self) -> None:
+        timeout = 0.0 if self._ready else NOTIFY_EVERY if self._grown else TICK
+        for fd, events in self._epoll.poll(timeout):
+            if fd == self._bell:
+                os.eventfd_read(self._bell)
+            elif (move := self._moves.get(fd)) is not None:
+                self._wake(move, events)
+        while self._inbox:
+            self._inbox.popleft()()
+
+    def _wake(self, move: Move, events: int) -> None:
+        # a reader that closes its sending half is gone, as it is for aiohttp
+        if isinstance(move, Outflow) and events & _LEFT:
+            self._end(move, Broken("the reader left"))
+            return
+        move.waits_for = Next.TURN
+        self._ready.append(move)
+
+    def _turn(self, pipe: Pipe) -> None:
+        for _ in range(len(self._ready)):
+            move = self._ready.popleft()
+            if move.sock not in self._moves:
+                continue
+            try:
+                waits_for = move.step(pipe)
+            except FilepipeError as error:
+                self._end(move, error)
+                continue
+            if isinstance(move, Intake):
+                self._follow(move.gauge)
+            self._wait(move, waits_for)
+
+    def _wait(self, move: Move, waits_for: Next) -> None:
+        move.waits_for = waits_for
+        if waits_for is Next.TURN:
+            self._ready.append(move)
+        elif waits_for is Next.DONE:
+            self._end(move, None)
+        elif waits_for is Next.READABLE:
+            self._epoll.modify(move.sock, _READ | select.EPOLLONESHOT)
+        elif waits_for is Next.WRITABLE:
+            self._epoll.modify(move.sock, _WRITE | select.EPOLLONESHOT)
+        else:
+            assert isinstance(move, Outflow)
+            move.gauge.followers.append(move)
+            self._epoll.modify(move.sock, _LEFT | select.EPOLLONESHOT)
+
+    def _follow(self, gauge: Gauge) -> None:
+        """Wake the outflows that wait at the end of the file."""
+        self._grown.add(gauge)
+        for move in gauge.followers:
+            move.waits_for = Next.TURN
+            self._ready.append(move)
+        gauge.followers.clear()
+
+    def _start(self, move: Move) -> None:
+        self._moves[move.sock] = move
+        self._epoll.register(move.sock, select.EPOLLONESHOT)
+        self._ready.append(move)
+
+    def _cut(self, move: Move) -> None:
+        if self._moves.get(move.sock) is move:
+            self._end(move, Broken("cut off"))
+
+    def _give_up(self, gauge: Gauge) -> None:
+        gauge.broken = True
+        self._follow(gauge)
+        self._grown.discard(gauge)
+
+    def _end(self, move: Move, failure: FilepipeError | None) -> None:
+        move.failure = failure
+        gauge = move.gauge
+        if isinstance(move, Intake) and failure is not None:
+            self._give_up(gauge)
+        elif isinstance(move, Outflow) and move in gauge.followers:
+            gauge.followers.remove(move)
+        self._epoll.unregister(move.sock)
+        del self._moves[move.sock]
+        move.close()
+        move.sock = -1
+        self._on_end(move)
+
+    def _notify(self) -> None:
+        if not self._grown:
+            return
+        now = time.monotonic()
+        if self._ready and now - self._last_notice < NOTIFY_EVERY:
+            return
+        self._last_notice = now
+        grown, self._grown = self._grown, set()
+        for gauge in grown:
+            self._on_growth(gauge)
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        if now - self._last_tick < TICK:
+            return
+        self._last_tick = now
+        for move in list(self._moves.values()):
+            if move.stalled(now):
+                self._end(move, stalled_by(move))
+
+    def _halt(self) -> None:
+        for move in list(self._moves.values()):
+            self._end(move, Broken("the daemon stopped"))
+        self._stopping = True

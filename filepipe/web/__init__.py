@@ -1,0 +1,1 @@
+"""HTTP: connections and their limits, the two pumps, the fronts and their routes."""

@@ -1,0 +1,142 @@
+"""The protocol `auto`: the table that finds what a request means, by its path, then its method.
+
+Order: what is reserved → `OPTIONS` → queries and headers of what is not built yet → the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from aiohttp import web
+
+from filepipe.channels.retention import Retention
+from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
+from filepipe.keys import Key, is_reserved, parse_key, quote_key
+from filepipe.protocols.query import parse_query
+from filepipe.protocols.waiting import wanted_retention, wanted_wait
+from filepipe.web.context import Context
+from filepipe.web.routes import pages, pipes
+
+_UNBUILT_QUERIES = frozenset({"n", "append", "follow", "view", "verb"})
+_UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
+_WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
+
+
+class Front(Protocol):
+    """A protocol: answers requests whose path has lost the prefix it is mounted under."""
+
+    newline: bool
+    """Whether the sentence of a refusal ends with a newline."""
+
+    async def serve(
+        self, request: web.BaseRequest, path: str, query: str, prefix: str
+    ) -> web.StreamResponse:
+        """Answer the request. Raises `FilepipeError` for a refusal, before the head is out."""
+
+
+Method = Callable[[web.BaseRequest, Key, dict[str, str], str], Awaitable[web.StreamResponse]]
+
+
+class Auto:
+    """What a curl user expects at the root; the other fronts under `/-/PROTOCOL/`."""
+
+    newline = True
+
+    def __init__(self, context: Context, mounted: Mapping[str, Front]) -> None:
+        self._context = context
+        self._mounted = {**mounted, "auto": self}
+        self._dialect = pipes.Dialect(
+            retention=Retention(after_end=context.rules.retention),
+            names_from_key=True,
+            raw_names=False,
+        )
+        self._methods: dict[str, Method] = {"GET": self._get, "HEAD": self._head, "PUT": self._put}
+        if context.rules.allow_delete:
+            self._methods["DELETE"] = self._delete
+        self._allow = (*sorted(self._methods), "OPTIONS")
+
+    async def serve(
+        self, request: web.BaseRequest, path: str, query: str, prefix: str
+    ) -> web.StreamResponse:
+        """Answer one request."""
+        if path.startswith("/-/") and not prefix:
+            return await self._delegate(request, path, query)
+        if path == "/" or (key := parse_key(path)) is None:
+            return self._page(request, "")
+        if is_reserved(key):
+            return self._reserved(request, key)
+        if request.method == "OPTIONS":
+            return pages.options(request, self._allow)
+        arguments = parse_query(query)
+        self._refuse_unbuilt(request, arguments)
+        method = self._methods.get(request.method)
+        if method is None:
+            raise MethodNotAllowed(f"{request.method} is not supported here", self._allow)
+        return await method(request, key, arguments, prefix)
+
+    async def _delegate(
+        self, request: web.BaseRequest, path: str, query: str
+    ) -> web.StreamResponse:
+        protocol, slash, rest = path[len("/-/") :].partition("/")
+        front = self._mounted.get(protocol)
+        if front is None or not slash:
+            raise NotFound("there is no such protocol under /-/")
+        return await front.serve(request, "/" + rest, query, f"/-/{protocol}")
+
+    def _reserved(self, request: web.BaseRequest, key: Key) -> web.StreamResponse:
+        if request.method in _WRITES:
+            raise BadRequest("this name is reserved")
+        return self._page(request, key)
+
+    def _page(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return pages.options(request, ("GET", "HEAD", "OPTIONS"))
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed("only GET is supported here", ("GET", "HEAD", "OPTIONS"))
+        return pages.page(self._context, request, name)
+
+    def _refuse_unbuilt(self, request: web.BaseRequest, arguments: Mapping[str, str]) -> None:
+        for name in _UNBUILT_QUERIES.intersection(arguments):
+            raise BadRequest(f"?{name} is not available in this version")
+        for name in _UNBUILT_HEADERS:
+            if name in request.headers:
+                raise BadRequest(f"{name} is not available in this version")
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            raise BadRequest("WebSocket is not available in this version")
+
+    # -- methods of a key
+
+    async def _put(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        rules = self._context.rules
+        seconds = wanted_retention(arguments.get("max-age"), rules.retention, rules.max_retention)
+        dialect = self._dialect
+        if seconds != rules.retention:
+            dialect = replace(dialect, retention=Retention(after_end=seconds))
+        channel = await pipes.put(self._context, request, key, dialect)
+        headers = {"ETag": channel.etag, "Access-Control-Allow-Origin": "*", "Server": "filepipe"}
+        headers |= pipes.digest_headers(channel, request.headers)
+        url = f"{pages.base_url(self._context, request)}{prefix}/{quote_key(key)}"
+        return web.Response(text=url + "\n", headers=headers)
+
+    async def _get(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        rules = self._context.rules
+        prefer = request.headers.get("Prefer")
+        wait = wanted_wait(arguments.get("wait"), prefer, rules.wait, rules.max_wait)
+        return await pipes.get(self._context, request, key, self._dialect, wait)
+
+    async def _head(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        return await pipes.head(self._context, request, key, self._dialect)
+
+    async def _delete(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        pipes.delete(self._context, key)
+        return web.Response(status=204, headers={"Access-Control-Allow-Origin": "*"})

@@ -1,0 +1,211 @@
+"""One connection: aiohttp's own, with a deadline for the head, a cap on their number and short
+answers to what the parser refuses.
+
+`web.RequestHandler` is aiohttp's public protocol class; only its public callbacks are overridden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from filepipe.logs import get_logger
+
+log = get_logger("filepipe.connection")
+
+ConnectionFactory = Callable[[], asyncio.Protocol]
+
+
+
+def _canned(status: str, sentence: str, *headers: str) -> bytes:
+    """A whole answer for when there is no request to answer."""
+    body = sentence + "\n"
+    lines = (
+        f"HTTP/1.1 {status}",
+        "Server: filepipe",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *headers,
+    )
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode("ascii")
+
+
+_LATE = _canned("408 Request Timeout", "the request's head did not arrive within its time")
+_FULL = _canned(
+    "503 Service Unavailable", "too many connections, try again later", "Retry-After: 5"
+)
+
+LINGER = 1.0
+"""Seconds for which a refused connection is still read, so that no reset eats its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """`head_timeout` in seconds; `most` connections at the same time over all listeners."""
+
+    head_timeout: float
+    most: int
+
+
+class Connection(web.RequestHandler):
+    """A connection whose head has a deadline; `busy` while a request of it is handled."""
+
+    __slots__ = ("_census", "_head_timer", "_limits", "_received", "busy", "detached")
+
+    def __init__(
+        self, manager: web.Server, limits: ConnectionLimits, census: Census, **options: Any
+    ) -> None:
+        super().__init__(manager, **options)
+        self._limits = limits
+        self._census = census
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._received = False
+        self.busy = False
+        # set once the kernel has taken the socket over: what still arrives here is nobody's
+        self.detached = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it, and start the deadline."""
+        self._census.live += 1
+        super().connection_made(transport)
+        self._start_head_timer()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count it out."""
+        self._census.live -= 1
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on to the parser; the first byte of a next head starts its deadline."""
+        if self.detached:
+            return
+        self._received = True
+        if not self.busy and self._head_timer is None:
+            self._start_head_timer()
+        super().data_received(data)
+
+    def begin_request(self) -> None:
+        """A whole head was parsed."""
+        self.busy = True
+        self._stop_head_timer()
+
+    def end_request(self) -> None:
+        """The answer is out."""
+        self.busy = False
+        self._received = False
+
+    def _start_head_timer(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._head_timer = loop.call_later(self._limits.head_timeout, self._late)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _late(self) -> None:
+        self._head_timer = None
+        if self.busy or self.transport is None:
+            return
+        if self._received:
+            self.transport.write(_LATE)
+        self.force_close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """What the parser refused: one sentence, one line in the log, never an echo."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer has begun already")
+        log.warning("bad request", remote=str(request.remote), reason=type(exc).__name__)
+        status, sentence = _refusal(status, exc)
+        response = web.Response(status=status, text=sentence + "\n", headers={"Server": "filepipe"})
+        response.force_close()
+        return response
+
+
+def _refusal(status: int, exc: BaseException | None) -> tuple[int, str]:
+    if isinstance(exc, LineTooLong):
+        return 431, "the request line or a header is too long"
+    if status == 400:
+        return 400, "this is no valid HTTP request"
+    return status, "the server failed"
+
+
+class Census:
+    """How many connections are open, over all listeners."""
+
+    def __init__(self) -> None:
+        self.live = 0
+        self.refused = 0
+        self.lingering = 0
+
+
+MOST_LINGERING = 128
+"""Connections beyond the cap that may linger; those after them are closed at once."""
+
+
+class Full(asyncio.Protocol):
+    """A connection beyond the cap: a 503, then the end."""
+
+    def __init__(self, census: Census) -> None:
+        self._census = census
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer without waiting for the head."""
+        assert isinstance(transport, asyncio.Transport)
+        self._census.refused += 1
+        self._census.lingering += 1
+        transport.write(_FULL)
+        if self._census.lingering > MOST_LINGERING or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        self._timer = asyncio.get_running_loop().call_later(LINGER, transport.abort)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count it out."""
+        self._census.lingering -= 1
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def connection_factory(
+    server: web.Server, limits: ConnectionLimits, census: Census, **options: Any
+) -> ConnectionFactory:
+    """What `loop.create_server` calls for each accepted connection."""
+    loop = asyncio.get_running_loop()
+
+    def accept() -> asyncio.Protocol:
+        if census.live >= limits.most:
+            log.warning("too many connections", most=limits.most)
+            return Full(census)
+        return Connection(server, limits, census, loop=loop, **options)
+
+    return accept
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """Cut the connection by a TCP reset.
+
+    The only way to tell a reader whose body ends with the connection that it is not whole;
+    `abort` alone may send a plain FIN.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -1,0 +1,33 @@
+"""What every front needs to serve a request; built once by `filepipe.app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from filepipe.service import Service
+from filepipe.shutdown import Shutdown
+from filepipe.web.forward import Forwarder
+from filepipe.web.pumps import Pumps
+
+
+@dataclass(frozen=True, slots=True)
+class PipeRules:
+    """What the settings say of key pipes; durations in seconds."""
+
+    wait: float
+    max_wait: float
+    retention: float
+    max_retention: float
+    allow_delete: bool
+    public_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the daemon that answer requests."""
+
+    service: Service
+    pumps: Pumps
+    forwarder: Forwarder
+    shutdown: Shutdown
+    rules: PipeRules

@@ -1,0 +1,141 @@
+"""Where a request enters: checks that hold everywhere, then the front, then one line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+import time
+
+from aiohttp import web
+
+from filepipe.errors import (
+    BadRequest,
+    FilepipeError,
+    StorageFailed,
+    UnknownCoding,
+    UnknownVersion,
+)
+from filepipe.keys import split_target
+from filepipe.logs import get_logger
+from filepipe.protocols.authority import check_host
+from filepipe.web import refusals
+from filepipe.web.auto import Front
+from filepipe.web.connection import Connection
+from filepipe.web.context import Context
+from filepipe.web.exchange import EXCHANGE, Exchange
+from filepipe.web.pumps import cut
+from filepipe.web.routes.status import DAEMON_PATHS
+
+log = get_logger("filepipe.access")
+
+_run = secrets.token_hex(4)
+_numbers = itertools.count(1)
+
+
+class Entry:
+    """The handler of one listener; `loopback_only` if it is bound to a loopback address."""
+
+    def __init__(self, context: Context, front: Front, *, loopback_only: bool) -> None:
+        self._context = context
+        self._front = front
+        self._loopback_only = loopback_only
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; nothing but a cancellation leaves here."""
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        connection.begin_request()
+        started = time.perf_counter()
+        exchange = request[EXCHANGE] = Exchange(f"{_run}-{next(_numbers)}")
+        status = 499  # the client left
+        try:
+            response = await self._answer(request, exchange)
+            status = response.status
+            await self._finish(request, response)
+            return response
+        finally:
+            connection.end_request()
+            self._context.service.statistics.responses[status] += 1
+            log.info(
+                "request",
+                request_id=exchange.id,
+                remote=request.remote,
+                method=request.method,
+                path=exchange.path,
+                status=status,
+                bytes_in=exchange.bytes_in,
+                bytes_out=exchange.bytes_out,
+                seconds=round(time.perf_counter() - started, 6),
+            )
+
+    async def _answer(
+        self, request: web.BaseRequest, exchange: Exchange
+    ) -> web.StreamResponse:
+        try:
+            return await self._dispatch(request, exchange)
+        except FilepipeError as error:
+            if isinstance(error, StorageFailed):
+                log.error("storage failed", request_id=exchange.id, exc_info=error)
+            return refusals.answer(request, error, newline=self._front.newline)
+        except (asyncio.CancelledError, ConnectionError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a 500
+            log.error("internal error", request_id=exchange.id, exc_info=error)
+            failure = FilepipeError("internal error")
+            return refusals.answer(request, failure, newline=self._front.newline)
+
+    async def _dispatch(
+        self, request: web.BaseRequest, exchange: Exchange
+    ) -> web.StreamResponse:
+        _check_framing(request)
+        target = request.raw_path
+        path, query = split_target(target)
+        exchange.path = path
+        check_host(
+            request.headers.get("Host"), request.version >= (1, 1), self._loopback_only
+        )
+        _check_authority(request, target)
+        own = DAEMON_PATHS.get(path)
+        if own is not None and request.method in ("GET", "HEAD"):
+            return own(self._context, request)
+        return await self._front.serve(request, path, query, "")
+
+    async def _finish(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
+        """Send what is not sent yet, so that the log tells of the whole exchange."""
+        if request.transport is None or request.transport.is_closing():
+            return
+        if not response.prepared:
+            response.headers.setdefault("Server", "filepipe")
+            response.headers["X-Request-Id"] = request[EXCHANGE].id
+            if not request.content.is_eof():
+                response.force_close()
+        elif request.writer.output_size == 0:
+            return
+        try:
+            await response.prepare(request)
+            await response.write_eof()
+        except ConnectionError:
+            cut(request, framed=True)
+
+
+def _check_framing(request: web.BaseRequest) -> None:
+    """What aiohttp's parser lets through and we do not (RFC 9112, 6.1 and 2.3)."""
+    if request.version not in ((1, 0), (1, 1)):
+        raise UnknownVersion("only HTTP/1.0 and HTTP/1.1 are spoken here")
+    coding = request.headers.get("Transfer-Encoding")
+    if coding is None:
+        return
+    if request.version < (1, 1):
+        raise BadRequest("HTTP/1.0 has no Transfer-Encoding")
+    if coding.strip().lower() != "chunked":
+        raise UnknownCoding("the only transfer coding that is understood here is chunked")
+
+
+def _check_authority(request: web.BaseRequest, target: str) -> None:
+    """An absolute target must name the host that Host names (RFC 9112, 3.2.2)."""
+    if target.startswith("/"):
+        return
+    authority = target.partition("://")[2].partition("/")[0].partition("?")[0]
+    if authority.lower() != request.headers.get("Host", authority).lower():
+        raise BadRequest("the request's target and its Host name different hosts")

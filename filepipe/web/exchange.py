@@ -1,0 +1,23 @@
+"""What is known of one request while it is served, and the keys under which a request carries it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Filled by the pumps and the routes, read by the access log.
+
+    `path` is the path without the query; bytes are those of the bodies.
+    """
+
+    id: str
+    path: str = ""
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+EXCHANGE = web.RequestKey("EXCHANGE", Exchange)

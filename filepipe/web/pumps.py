@@ -1,0 +1,310 @@
+"""The two functions that own every body: `Pumps.receive` and `Pumps.send`.
+
+Rule 1: bytes pass through untouched; only their number is looked at.
+Rule 2: before a body moves it is decided who moves it: the kernel (a known length, a plain socket,
+        a file behind the channel) or this event loop. Both mean the same to everybody else.
+Rule 3: once a head is out nothing is answered any more: a failure cuts the connection, so that no
+        reader takes a part for the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from filepipe.channels.channel import Channel, Reader, Writer
+from filepipe.channels.state import State
+from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, TooManyFiles
+from filepipe.relay.moves import Gauge, Intake, Outflow
+from filepipe.relay.plane import Plane
+from filepipe.service import Statistics
+from filepipe.storage.interface import Descriptor
+from filepipe.web.connection import Connection, reset
+from filepipe.web.exchange import EXCHANGE
+from filepipe.web.stall import Watch
+
+SMALL = 64 * 1024
+"""Bytes of an object that goes out in one write with its head."""
+
+FLUSH = 5.0
+"""Seconds that a cut connection gets to deliver what is already in its write buffer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PumpLimits:
+    """Seconds that a peer may be silent, and the most bytes of one body (None: unlimited).
+
+    `idle` holds for a sender; `live` for a reader of an upload under way, who may pause on purpose;
+    `download` for a reader of a finished object.
+    """
+
+    idle: float
+    live: float
+    download: float
+    max_body: int | None
+
+
+class Pumps:
+    """Moves bodies between connections and channels."""
+
+    def __init__(self, plane: Plane, statistics: Statistics, limits: PumpLimits) -> None:
+        self._plane = plane
+        self._statistics = statistics
+        self._limits = limits
+        self._gauges: dict[Channel, Gauge] = {}
+
+    def check_length(self, length: int | None) -> None:
+        """Refuse a body that says itself that it is too large. Raises `TooLarge`."""
+        limit = self._limits.max_body
+        if limit is not None and length is not None and length > limit:
+            raise TooLarge(f"the body exceeds the limit of {limit} bytes")
+
+    # -- socket to channel
+
+    async def receive(
+        self, request: web.BaseRequest, writer: Writer, body: AsyncIterator[bytes] | None = None
+    ) -> None:
+        """Move the request's whole body to the writer; `body` if only a part of it is meant.
+
+        Raises `Broken` when the sender leaves early, `Stalled`, `BadRequest` when the framing is
+        wrong, `TooLarge`, and what `Writer.write` raises. It is cancelled when aiohttp sees the
+        connection go.
+        """
+        statistics = self._statistics
+        try:
+            if body is None and await self._received_by_kernel(request, writer):
+                pass
+            else:
+                await self._receive_here(request, writer, body or _chunks(request))
+        except BaseException:
+            statistics.transfers["in", "broken"] += 1
+            raise
+        statistics.transfers["in", "finished"] += 1
+
+    async def _receive_here(
+        self, request: web.BaseRequest, writer: Writer, body: AsyncIterator[bytes]
+    ) -> None:
+        exchange = request[EXCHANGE]
+        limit = self._limits.max_body
+        with Watch(self._limits.idle, "sent") as watch:
+            watch.begin()
+            async for chunk in body:
+                watch.end()
+                exchange.bytes_in += len(chunk)
+                self._statistics.bytes_in += len(chunk)
+                if limit is not None and exchange.bytes_in > limit:
+                    raise TooLarge(f"the body exceeds the limit of {limit} bytes")
+                await writer.write((chunk,))
+                watch.begin()
+
+    async def _received_by_kernel(self, request: web.BaseRequest, writer: Writer) -> bool:
+        length = request.content_length
+        transport = request.transport
+        if not self._plane.takes(transport, length) or (fd := await writer.descriptor()) < 0:
+            return False
+        assert transport is not None
+        assert length is not None
+        channel = writer.channel
+        gauge = self._gauges[channel] = self._plane.gauge(fd, 0)
+        done = False
+        try:
+            await self._take_buffered(request, transport, writer)
+            await writer.descriptor()
+            gauge.size = channel.size
+            if left := length - channel.size:
+                sock = transport.get_extra_info("socket").fileno()
+                intake = Intake(sock, gauge, left, self._limits.idle)
+                await self._fill(request, writer, intake)
+            done = True
+        finally:
+            del self._gauges[channel]
+            if not done:
+                self._plane.abandon(gauge)
+            _give_back(request, transport, done)
+        return True
+
+    async def _take_buffered(
+        self, request: web.BaseRequest, transport: asyncio.Transport, writer: Writer
+    ) -> None:
+        """Store what aiohttp has read already; reading a buffer empty resumes the transport."""
+        while True:
+            data = request.content.read_nowait()
+            transport.pause_reading()
+            if not data:
+                break
+            self._count_in(request, len(data))
+            await writer.write((data,))
+        assert isinstance(request.protocol, Connection)
+        request.protocol.detached = True
+
+    async def _fill(self, request: web.BaseRequest, writer: Writer, intake: Intake) -> None:
+        channel = writer.channel
+
+        def grew(gauge: Gauge) -> None:
+            if size := gauge.size - channel.size:
+                self._count_in(request, size)
+                writer.grew(size)
+            if channel.state is not State.WRITING:
+                self._plane.cancel(intake)
+
+        try:
+            await self._plane.fill(intake, grew)
+        finally:
+            grew(intake.gauge)
+
+    def _count_in(self, request: web.BaseRequest, size: int) -> None:
+        request[EXCHANGE].bytes_in += size
+        self._statistics.bytes_in += size
+
+    # -- channel to socket
+
+    async def send(
+        self, request: web.BaseRequest, reader: Reader, status: int, headers: dict[str, str]
+    ) -> web.StreamResponse:
+        """Answer with the reader's bytes.
+
+        Raises `FilepipeError` only before the head is out; afterwards a failure cuts the
+        connection. The response that is returned may still be unsent, if it is small.
+        """
+        channel = reader.channel
+        size = None if reader.stop is None else reader.stop - reader.offset
+        if size is not None and size <= SMALL and channel.size - reader.offset >= size:
+            return await self._small(request, reader, size, status, headers)
+        outflow = await self._outflow(request, reader, size)
+        response = web.StreamResponse(status=status, headers=headers)
+        response.content_length = size
+        outcome = "broken"
+        try:
+            if outflow is None:
+                await self._send_here(request, reader, response)
+            else:
+                await self._send_by_kernel(request, outflow, response)
+            outcome = "finished"
+        except (FilepipeError, ConnectionError):
+            cut(request, framed=size is not None or request.version >= (1, 1))
+        finally:
+            self._statistics.transfers["out", outcome] += 1
+        return response
+
+    async def _small(
+        self,
+        request: web.BaseRequest,
+        reader: Reader,
+        size: int,
+        status: int,
+        headers: dict[str, str],
+    ) -> web.StreamResponse:
+        chunks = []
+        while chunk := await reader.read():
+            chunks.append(chunk)
+        self._count_out(request, size)
+        self._statistics.transfers["out", "finished"] += 1
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return web.Response(body=body, status=status, headers=headers)
+
+    async def _send_here(
+        self, request: web.BaseRequest, reader: Reader, response: web.StreamResponse
+    ) -> None:
+        await response.prepare(request)
+        channel = reader.channel
+        with Watch(self._patience(channel), "took") as watch:
+            while chunk := await reader.read():
+                watch.begin()
+                await response.write(chunk)
+                watch.end()
+                self._count_out(request, len(chunk))
+            watch.begin()
+            await response.write_eof()
+            watch.end()
+
+    async def _outflow(
+        self, request: web.BaseRequest, reader: Reader, size: int | None
+    ) -> Outflow | None:
+        """The kernel's way out of the channel, where there is one."""
+        channel = reader.channel
+        transport = request.transport
+        if not self._plane.takes(transport, size):
+            return None
+        gauge = self._gauges.get(channel)
+        if gauge is None and channel.state is State.FINISHED:
+            blob = channel.blob
+            fd = await blob.descriptor() if isinstance(blob, Descriptor) else -1
+            gauge = self._plane.gauge(fd, channel.size) if fd >= 0 else None
+        if gauge is None:
+            return None
+        assert transport is not None
+        assert reader.stop is not None
+        sock = transport.get_extra_info("socket").fileno()
+        try:
+            return Outflow(sock, gauge, reader.offset, reader.stop, self._patience(channel))
+        except TooManyFiles:  # the event loop needs no descriptor of its own
+            return None
+
+    async def _send_by_kernel(
+        self, request: web.BaseRequest, outflow: Outflow, response: web.StreamResponse
+    ) -> None:
+        submitted = False
+        try:
+            transport = request.transport
+            if transport is None:
+                raise Broken("the reader left")
+            # an empty write buffer is the only one that cannot mix with what the kernel sends
+            transport.set_write_buffer_limits(high=0)
+            response.force_close()
+            with Watch(outflow.stall, "took") as watch:
+                watch.begin()
+                await response.prepare(request)
+                await request.writer.drain()
+            submitted = True
+            await self._plane.empty(outflow)
+            await response.write_eof()
+        finally:
+            if not submitted:
+                outflow.close()
+            self._count_out(request, outflow.moved)
+
+    def _patience(self, channel: Channel) -> float:
+        limits = self._limits
+        return limits.download if channel.state is State.FINISHED else limits.live
+
+    def _count_out(self, request: web.BaseRequest, size: int) -> None:
+        request[EXCHANGE].bytes_out += size
+        self._statistics.bytes_out += size
+
+
+async def _chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises `BadRequest` when the framing is wrong."""
+    content = request.content
+    try:
+        while chunk := await content.readany():
+            yield chunk
+    except web.RequestPayloadError as error:
+        raise BadRequest("upload failed: the body's framing is broken") from error
+
+
+def _give_back(request: web.BaseRequest, transport: asyncio.Transport, done: bool) -> None:
+    """Let aiohttp have the connection again, for the answer and for closing it."""
+    if done and not request.content.is_eof():
+        request.content.feed_eof()
+    elif not done and not transport.is_closing():
+        # what the sender still sends is read and dropped, so that no reset eats the refusal
+        transport.resume_reading()
+
+
+def cut(request: web.BaseRequest, *, framed: bool) -> None:
+    """End a response that is not whole so that its reader notices.
+
+    `framed` bodies miss their last bytes or their last chunk; where only the connection's end is
+    the body's end, a reset says it.
+    """
+    transport = request.transport
+    if transport is None:
+        return
+    if not framed:
+        reset(transport)
+    elif not transport.is_closing():
+        transport.close()
+        asyncio.get_running_loop().call_later(FLUSH, transport.abort)

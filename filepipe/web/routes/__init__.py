@@ -1,0 +1,1 @@
+"""One file for each protocol, and for what the daemon says of itself."""

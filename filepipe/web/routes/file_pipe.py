@@ -1,0 +1,55 @@
+"""The protocol `file-pipe`, exactly: its keys, its texts, its lifetimes.
+
+Where it differs from the program of that name, that program fails its users;
+`docs/decisions/file-pipe.md` lists the differences.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from filepipe.channels.retention import Retention
+from filepipe.errors import BadKey, Draining, MethodNotAllowed
+from filepipe.keys import parse_key
+from filepipe.web.context import Context
+from filepipe.web.routes import pipes
+from filepipe.web.routes.status import DAEMON_PATHS
+
+WAIT = 5.0
+"""Seconds that a GET waits for its key."""
+
+DIALECT = pipes.Dialect(
+    retention=Retention(after_end=30.0, after_first_read=5.0),
+    names_from_key=False,
+    raw_names=True,
+)
+
+
+class FilePipe:
+    """A front: `serve` answers one request whose path has lost the front's prefix."""
+
+    newline = False
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def serve(
+        self, request: web.BaseRequest, path: str, query: str, prefix: str
+    ) -> web.StreamResponse:
+        """Answer PUT and GET of any key; the query is ignored."""
+        context = self._context
+        key = parse_key(path, strip_all=True)
+        response: web.StreamResponse
+        if request.method == "PUT":
+            if context.service.directory.draining:
+                raise Draining("server is shutting down, not accepting new uploads")
+            if not prefix and f"/{key}" in DAEMON_PATHS:
+                raise BadKey("this key is the daemon's own")
+            channel = await pipes.put(context, request, key, DIALECT)
+            response = web.Response(headers=pipes.digest_headers(channel, request.headers))
+        elif request.method == "GET":
+            response = await pipes.get(context, request, key, DIALECT, WAIT)
+        else:
+            raise MethodNotAllowed("only PUT and GET are supported", ("GET", "PUT"))
+        response.force_close()
+        return response

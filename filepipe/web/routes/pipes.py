@@ -1,0 +1,248 @@
+"""Key pipes: PUT, GET, HEAD and DELETE of a key, for every front that has them.
+
+A front says by a `Dialect` how it differs; what happens is the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from filepipe.channels.channel import Channel, Kind, Metadata, Reader, Writer
+from filepipe.channels.retention import Retention
+from filepipe.channels.state import State
+from filepipe.errors import BadRequest, ExpectationFailed, NotFound, PreconditionFailed
+from filepipe.keys import Key
+from filepipe.protocols import digest
+from filepipe.protocols.disposition import attachment, attachment_raw, parse_filename
+from filepipe.protocols.media import (
+    clean_content_encoding,
+    clean_content_type,
+    is_inert,
+    multipart_boundary,
+)
+from filepipe.protocols.preconditions import matches
+from filepipe.web.context import Context
+from filepipe.web.multipart import choose_part
+from filepipe.web.ranges import Span, wanted_span
+from filepipe.web.user_content import DATA_HEADERS
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a front's key pipes differ from another's.
+
+    `names_from_key`: a download without a name of its own is called after its key (RFC 6266).
+    `raw_names`: names are written as file-pipe writes them, without `filename*`.
+    """
+
+    retention: Retention
+    names_from_key: bool
+    raw_names: bool
+
+
+async def put(
+    context: Context, request: web.BaseRequest, key: Key, dialect: Dialect
+) -> Channel:
+    """Take the body under `key`; return when its last byte is stored and forwarded.
+
+    Raises what `Directory.claim`, `Storage.create`, `Pumps.receive` and `Forwarder.forward` raise.
+    """
+    headers = request.headers
+    if "Content-Range" in headers:
+        raise BadRequest("Content-Range is not supported here")
+    context.pumps.check_length(request.content_length)
+    algorithm = digest.wanted(headers.get("Want-Repr-Digest"))
+    target = headers.get("X-Forward-Url")
+    if target is not None:
+        context.forwarder.check(target)
+    _check_expectation(request)
+    channel = context.service.directory.claim(key, Kind.PIPE, dialect.retention)
+    async with contextlib.AsyncExitStack() as forwarding:
+        async with Writer(channel) as writer:
+            meta, body = await _open(context, request, channel)
+            if target is not None:
+                task = await forwarding.enter_async_context(_forward(context, channel, target))
+            await context.pumps.receive(request, writer, body)
+        if target is not None:
+            await task
+    if algorithm is not None:
+        await digest_of(channel, algorithm)
+    return channel
+
+
+async def _open(
+    context: Context, request: web.BaseRequest, channel: Channel
+) -> tuple[Metadata, AsyncIterator[bytes] | None]:
+    """Publish the channel with what is known of the body; ask for the body."""
+    headers = request.headers
+    if multipart_boundary(headers.get("Content-Type")) is None:
+        meta = Metadata(
+            length=_length(request),
+            content_type=clean_content_type(headers.get("Content-Type")),
+            content_encoding=clean_content_encoding(headers.get("Content-Encoding")),
+            filename=parse_filename(headers.get("Content-Disposition")),
+        )
+        await channel.publish(context.service.storage, meta)
+        await _continue(request)
+        return meta, None
+    # a reader that waits must not see the form's length and type instead of the file's
+    await _continue(request)
+    part = await choose_part(request)
+    meta = Metadata(content_type=part.content_type, filename=part.filename)
+    await channel.publish(context.service.storage, meta)
+    return meta, part.body
+
+
+def _length(request: web.BaseRequest) -> int | None:
+    """The body's length; a request with no framing header has no body (RFC 9112, 6.3)."""
+    if request.content_length is None and "Transfer-Encoding" not in request.headers:
+        return 0
+    return request.content_length
+
+
+def _check_expectation(request: web.BaseRequest) -> None:
+    expect = request.headers.get("Expect")
+    if expect is not None and expect.strip().lower() != "100-continue":
+        raise ExpectationFailed("the only expectation that is met here is 100-continue")
+
+
+async def _continue(request: web.BaseRequest) -> None:
+    """Invite the body of a sender that waits for that (RFC 9110, 10.1.1)."""
+    if "Expect" in request.headers and request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # what counts from here on is the answer's own output
+        request.writer.output_size = 0
+
+
+@contextlib.asynccontextmanager
+async def _forward(
+    context: Context, channel: Channel, target: str
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Forward beside the upload; on leaving, a forward that is still running is cut."""
+    task = asyncio.create_task(context.forwarder.forward(channel, target))
+    try:
+        yield task
+    finally:
+        if not task.done():
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def get(
+    context: Context, request: web.BaseRequest, key: Key, dialect: Dialect, wait: float
+) -> web.StreamResponse:
+    """Send what is under `key`, live while it grows; wait up to `wait` seconds for a writer.
+
+    Raises `NotFound`, `PreconditionFailed`, `RangeNotSatisfiable` and what `Directory.wait` raises.
+    """
+    algorithm = digest.wanted(request.headers.get("Want-Repr-Digest"))
+    channel = await context.service.directory.wait(key, wait)
+    if channel is None:
+        raise NotFound("key not found")
+    with Reader(channel) as reader:
+        if _unchanged(request, channel):
+            return web.Response(status=304, headers=_description(channel, dialect))
+        span = await wanted_span(request, channel)
+        headers = await _headers(request, channel, dialect, algorithm)
+        if span.content_range is not None:
+            headers["Content-Range"] = span.content_range
+        reader.offset, reader.stop = span.start, span.stop
+        channel.was_read()
+        return await context.pumps.send(request, reader, span.status, headers)
+
+
+async def head(
+    context: Context, request: web.BaseRequest, key: Key, dialect: Dialect
+) -> web.StreamResponse:
+    """Say what is under `key`, reading none of it. Raises `NotFound` at once."""
+    algorithm = digest.wanted(request.headers.get("Want-Repr-Digest"))
+    channel = context.service.directory.find(key)
+    if channel is None:
+        raise NotFound("key not found")
+    with Reader(channel):
+        if _unchanged(request, channel):
+            return web.Response(status=304, headers=_description(channel, dialect))
+        headers = await _headers(request, channel, dialect, algorithm)
+        if channel.state is State.WRITING:
+            headers["Upload-Offset"] = str(channel.size)
+        span = Span.whole(channel)
+        response = web.StreamResponse(headers=headers)
+        response.content_length = span.stop
+        return response
+
+
+def delete(context: Context, key: Key) -> None:
+    """Free the key. Raises `NotFound`."""
+    channel = context.service.directory.find(key)
+    if channel is None:
+        raise NotFound("key not found")
+    context.service.directory.delete(channel)
+
+
+def _unchanged(request: web.BaseRequest, channel: Channel) -> bool:
+    """RFC 9110, 13.2.2. Raises `PreconditionFailed`."""
+    if_match = request.headers.get("If-Match")
+    if if_match is not None and not matches(if_match, channel.etag, weak=False):
+        raise PreconditionFailed("another object is under this key")
+    if_none_match = request.headers.get("If-None-Match")
+    return if_none_match is not None and matches(if_none_match, channel.etag, weak=True)
+
+
+async def _headers(
+    request: web.BaseRequest, channel: Channel, dialect: Dialect, algorithm: str | None
+) -> dict[str, str]:
+    headers = _description(channel, dialect)
+    if algorithm is not None and channel.state is State.FINISHED:
+        raw = await digest_of(channel, algorithm)
+        headers["Repr-Digest"] = digest.repr_digest(algorithm, raw)
+    return headers
+
+
+def _description(channel: Channel, dialect: Dialect) -> dict[str, str]:
+    meta = channel.meta
+    headers = {"ETag": channel.etag, **DATA_HEADERS}
+    if meta.content_type is not None:
+        headers["Content-Type"] = meta.content_type
+    if meta.content_encoding is not None:
+        headers["Content-Encoding"] = meta.content_encoding
+    if (disposition := _disposition(channel, dialect)) is not None:
+        headers["Content-Disposition"] = disposition
+    return headers
+
+
+def _disposition(channel: Channel, dialect: Dialect) -> str | None:
+    """A browser shows only what cannot run there; everything else it saves."""
+    meta = channel.meta
+    name = meta.filename
+    if dialect.raw_names and name is not None:
+        return attachment_raw(name)
+    if name is None and dialect.names_from_key:
+        name = channel.key.rstrip("/").rpartition("/")[2]
+    inline = is_inert(meta.content_type)
+    if name is None and (inline or meta.content_type is None):
+        return None
+    return attachment(name, inline=inline)
+
+
+async def digest_of(channel: Channel, algorithm: str) -> bytes:
+    """The digest of a finished channel's bytes, remembered once it is known."""
+    if algorithm not in channel.digests:
+        hashing = digest.new_hash(algorithm)
+        with Reader(channel) as reader:
+            while chunk := await reader.read():
+                await asyncio.to_thread(hashing.update, chunk)
+        channel.digests[algorithm] = hashing.digest()
+    return channel.digests[algorithm]
+
+
+def digest_headers(channel: Channel, headers: Mapping[str, str]) -> dict[str, str]:
+    """`Repr-Digest` for the answer to an upload that asked for it."""
+    algorithm = digest.wanted(headers.get("Want-Repr-Digest"))
+    if algorithm is None:
+        return {}
+    return {"Repr-Digest": digest.repr_digest(algorithm, channel.digests[algorithm])}

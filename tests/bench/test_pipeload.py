@@ -1,0 +1,256 @@
+"""The load generator and its runner: they measure a sound server and refuse a broken one."""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "bench" / "pipeload"
+SIZE = 3_000_000
+
+# A first build compiles Go's own library too.
+pytestmark = pytest.mark.timeout(240)
+
+Load = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def go() -> str:
+    found = shutil.which("go")
+    if found is None:
+        pytest.skip("go is not installed, so the load generator cannot be built")
+    return found
+
+
+@pytest.fixture(scope="module")
+def binary(go: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("go") / "pipeload"
+    subprocess.run([go, "build", "-buildvcs=false", "-o", built, "."], cwd=SOURCE, check=True)
+    return built
+
+
+@pytest.fixture
+def load(binary: Path) -> Load:
+    """Run the generator; gives its exit status and its line."""
+
+    def run(port: int, *words: str) -> tuple[int, dict[str, Any]]:
+        command = [str(binary), "-addr", f"127.0.0.1:{port}", "-timeout", "30s", *words]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """The real daemon on a free port; gives port and process id."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    data = tmp_path_factory.mktemp("data")
+    command = [sys.executable, "-m", "filepipe", "serve", "--listen", f"127.0.0.1:{port}"]
+    process = subprocess.Popen([*command, "--data-dir", str(data)], cwd=data)
+    try:
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and process.poll() is None:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            time.sleep(0.05)
+        yield port, process.pid
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def answering() -> Iterator[Callable[[bytes], int]]:
+    """Start servers that take any PUT and answer each GET with fixed bytes; gives the port."""
+    listeners: list[socket.socket] = []
+
+    def start(reply: bytes) -> int:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        threading.Thread(target=_answer_all, args=(listener, reply), daemon=True).start()
+        port: int = listener.getsockname()[1]
+        return port
+
+    yield start
+    for listener in listeners:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def _answer_all(listener: socket.socket, reply: bytes) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            conn, _ = listener.accept()
+            with conn:
+                request = b""
+                while b"\r\n\r\n" not in request:
+                    request += conn.recv(65536)
+                head, _, rest = request.partition(b"\r\n\r\n")
+                if head.startswith(b"GET "):
+                    conn.sendall(reply)
+                    continue
+                missing = int(head.lower().split(b"content-length: ")[1].split()[0]) - len(rest)
+                while missing > 0:
+                    missing -= len(conn.recv(65536))
+                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        pytest.param("-mode stream -readers 3", "gb_per_s", id="readers-first"),
+        pytest.param("-mode stream -first put", "gb_per_s", id="writer-first"),
+        pytest.param("-mode stream -chunked", "gb_per_s", id="chunked"),
+        pytest.param("-mode late", "put_gb_per_s", id="late-put"),
+        pytest.param("-mode late -chunked", "get_gb_per_s", id="late-get-chunked"),
+        pytest.param("-mode pairs -n 60 -c 4 -size 1024", "pairs_per_s", id="pairs"),
+        pytest.param("-mode pairs -n 60 -c 4 -keepalive=false", "p99_ms", id="pairs-new"),
+        pytest.param("-mode pairs -n 60 -c 4 -first put -size 9", "p50_ms", id="pairs-put-first"),
+        pytest.param("-mode stuck -readers 2", "seconds", id="stuck"),
+    ],
+)
+def test_mode_measures_the_daemon(
+    load: Load, daemon: tuple[int, int], words: str, number: str
+) -> None:
+    """Each mode moves and compares all bytes, and reports time, CPU and memory."""
+    port, pid = daemon
+    sized = [] if "pairs" in words else ["-size", str(SIZE)]
+    status, line = load(port, "-pid", str(pid), "-verify", *sized, *words.split())
+    assert "error" not in line
+    assert status == 0
+    assert line[number] > 0
+    assert any(name.endswith("cpu_s") for name in line)
+    assert any(name.endswith("peak_kib") and value > 1000 for name, value in line.items())
+
+
+def test_idle_counts_memory_of_waiting_readers(load: Load, daemon: tuple[int, int]) -> None:
+    """Readers of keys that nobody writes wait, and each has its price in KiB."""
+    port, pid = daemon
+    status, line = load(port, "-pid", str(pid), "-mode", "idle", "-n", "20")
+    assert "error" not in line
+    assert status == 0
+    assert line["kib_per_reader"] >= 0
+    assert line["waiting"] == 20
+
+
+@pytest.mark.parametrize(
+    ("reply", "says"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n12345", "5 of 9 bytes"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345", "5 of 9 bytes"),
+        (b"HTTP/1.1 200 OK\r\n\r\n12345", "5 of 9 bytes"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n",
+            "no last chunk",
+        ),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone", "404"),
+        (b"", "no answer"),
+    ],
+    ids=["cut", "short", "short-by-close", "no-last-chunk", "refused", "silent"],
+)
+@pytest.mark.parametrize("mode", ["late", "stream"])
+def test_missing_bytes_end_the_run_with_an_error(
+    load: Load, answering: Callable[[bytes], int], mode: str, reply: bytes, says: str
+) -> None:
+    """A server that loses or refuses bytes gets no numbers but exit status 1."""
+    status, line = load(answering(reply), "-mode", mode, "-size", "9", "-first", "put")
+    assert status == 1
+    assert says in line["error"]
+    assert not any("gb_per_s" in name for name in line if not name.startswith("put_"))
+
+
+def test_wrong_bytes_end_a_verified_run(load: Load, answering: Callable[[bytes], int]) -> None:
+    """With -verify, bytes that nobody wrote are an error, though their number is right."""
+    port = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789")
+    assert load(port, "-mode", "late", "-size", "9")[0] == 0
+    status, line = load(port, "-mode", "late", "-size", "9", "-verify")
+    assert status == 1
+    assert "wrong bytes between 0 and 9" in line["error"]
+
+
+def test_short_small_body_ends_the_run_with_an_error(
+    load: Load, answering: Callable[[bytes], int]
+) -> None:
+    """Pairs count the bytes of each answer too."""
+    port = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345")
+    status, line = load(port, "-mode", "pairs", "-size", "9", "-first", "put", "-n", "4")
+    assert status == 1
+    assert "5 of 9 bytes" in line["error"]
+
+
+def test_answered_readers_are_no_waiting_readers(
+    load: Load, answering: Callable[[bytes], int]
+) -> None:
+    """Idle fails when the server answers what it should keep waiting."""
+    size = ["-size", "5", "-first", "put"]
+    port = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345")
+    status, line = load(port, "-mode", "idle", "-n", "2", *size)
+    assert status == 1
+    assert "waiting reader 0" in line["error"]
+
+
+def test_unknown_mode_is_refused(load: Load) -> None:
+    """A wrong mode is an error that lists the right ones."""
+    status, line = load(1, "-mode", "fast")
+    assert status == 1
+    assert "late, pairs, stream" in line["error"]
+
+
+def test_generator_is_clean(go: str) -> None:
+    """The generator's own tests pass, and gofmt and vet find nothing in it."""
+    gofmt = str(Path(go).with_name("gofmt"))
+    unformatted = subprocess.run([gofmt, "-l", "."], cwd=SOURCE, stdout=subprocess.PIPE, check=True)
+    assert unformatted.stdout == b""
+    subprocess.run([go, "vet", "./..."], cwd=SOURCE, check=True)
+    subprocess.run([go, "test", "./..."], cwd=SOURCE, check=True)
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "bench/run.py", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_runner_writes_a_page(go: str, tmp_path: Path) -> None:
+    """One round gives a page with machine, command, one table a mode and the failed peer."""
+    page = tmp_path / "page.md"
+    peer = "gone=/nonexistent/server {port}"
+    words = ["--modes", "stream,late", "--rounds", "1", "--size", "2M", "--markdown", str(page)]
+    done = _run("--peer", peer, *words)
+    assert done.returncode == 0, done.stderr
+    text = page.read_text()
+    assert text.startswith("# Benchmarks\n")
+    assert f"--peer '{peer}'" in text
+    assert text.count("| filepipe | ") == 2
+    assert "## 2 MiB written whole, then read" in text
+    assert "- gone: failed: cannot start /nonexistent/server: No such file" in text
+    assert text.endswith(done.stdout.rpartition("##")[2].rstrip("\n") + "\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--peer", "nothing"], "a peer is NAME=COMMAND"),
+        (["--peer", "a=server -p 80"], "has no {port}"),
+        (["--modes", "fast"], "no mode 'fast'"),
+        (["--size", "much"], "is no size"),
+        (["--rounds", "0"], "is no number of rounds"),
+    ],
+)
+def test_runner_refuses_a_wrong_argument(words: list[str], says: str) -> None:
+    """A wrong argument is one clear line and exit status 2."""
+    done = _run(*words)
+    assert done.returncode == 2
+    assert says in done.stderr

@@ -28,6 +28,7 @@ STATE_DIRECTORY = Path("/var/lib/filepipe")
 # What ProtectHome= and PrivateTmp= take away.
 HIDDEN = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 _CREDENTIALS = "${CREDENTIALS_DIRECTORY}"
+_PLAIN = re.compile(r"[\w@./=+,${}%-]+")
 # Flushing and closing after the drain, and the manager's own reserve.
 STOP_RESERVE = 60
 MIB = 1 << 20
@@ -141,7 +142,7 @@ def systemd_unit(installation: Installation) -> str:
     ]
     for name, path in _private_files(installation):
         # The dynamic account cannot read a private file; the manager can, and passes on a copy.
-        before.append(f"LoadCredential={name}:{_path(path)}")
+        before.append(f"LoadCredential={name}:{_line(_absolute(path))}")
         command += [f"--{name}", f"{_CREDENTIALS}/{name}"]
     program = [path for path in installation.program_paths if _hidden(path)]
     homes = [*program, *filter(_hidden, storage)]
@@ -238,26 +239,38 @@ def _hidden(path: Path) -> bool:
 
 
 def _exec_start(command: Sequence[str]) -> str:
-    # The program itself is taken without looking for variables.
-    return " ".join([f"ExecStart={_path(Path(command[0]))}", *map(_argument, command[1:])])
+    program, *arguments = command
+    if set(program) & set("\\\"'"):
+        raise ConfigError(
+            f"systemd runs no program whose path has quotes or backslashes: {program}"
+        )
+    # In the program itself systemd looks for no variables.
+    return " ".join([f"ExecStart={_path(Path(program))}", *map(_argument, arguments)])
 
 
 def _argument(text: str) -> str:
     # A dollar would name a variable, and that is meant in one place only.
-    return _quoted(text if text.startswith(_CREDENTIALS) else text.replace("$", "$$"))
+    return _word(text if text.startswith(_CREDENTIALS) else text.replace("$", "$$"))
 
 
 def _path(path: Path) -> str:
+    return _word(_absolute(path))
+
+
+def _word(text: str) -> str:
+    """Write one word of several, quoted if it must be, as systemd.syntax(7) reads it."""
+    text = _line(text)
+    return text if _PLAIN.fullmatch(text) else '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+
+
+def _line(text: str) -> str:
+    """Write what systemd reads up to the end of the line, quotes and all."""
+    if not text.isprintable() or text.endswith((" ", "\\")):
+        raise ConfigError(f"{text!r} has characters that a unit file cannot hold.")
+    return text.replace("%", "%%")
+
+
+def _absolute(path: Path) -> str:
     if not path.is_absolute():
         raise ConfigError(f"A service needs absolute paths, and {str(path)!r} is not.")
-    return _quoted(str(path))
-
-
-def _quoted(text: str) -> str:
-    """One word of a unit file, as systemd.syntax(7) reads it."""
-    if not text.isprintable():
-        raise ConfigError(f"{text!r} has characters that a unit file cannot hold.")
-    text = text.replace("%", "%%")
-    if re.fullmatch(r"[\w@./=+,${}%-]+", text):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(path)

@@ -76,7 +76,7 @@ def test_private_files_are_credentials() -> None:
         Installation(config=Path("/etc/file pipe.toml"), tls=(Path("/etc/c.pem"), Path("/etc/k")))
     )
     assert values(unit, "LoadCredential") == [
-        'config:"/etc/file pipe.toml"',
+        "config:/etc/file pipe.toml",
         "tls-cert:/etc/c.pem",
         "tls-key:/etc/k",
     ]
@@ -113,22 +113,30 @@ def test_the_sockets_name_is_its_protocol() -> None:
 @given(name=st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" $%\"'\\:")))
 def test_any_printable_path_arrives_as_it_is(name: str) -> None:
     """Quoted for the unit, then read by systemd's rules, a path is what it was."""
-    name = name.replace("/", "")
-    config = f"/etc/{name}x"
-    unit = systemd_user_unit(Installation(config=Path(config)))
-    (line,) = values(unit, "ExecStart")
-    assert words(line) == ["/usr/local/bin/filepipe", "serve", "--config", config]
-    unit = systemd_unit(Installation(storage_paths=(Path(config),)))
-    assert [word.replace("%%", "%") for word in shlex.split(values(unit, "ReadWritePaths")[0])] == [
-        config
-    ]
+    path = Path("/etc", name.replace("/", "") + "x")
+    (line,) = values(systemd_user_unit(Installation(config=path)), "ExecStart")
+    assert words(line) == ["/usr/local/bin/filepipe", "serve", "--config", str(path)]
+    unit = systemd_unit(Installation(config=path, storage_paths=(path,)))
+    (line,) = values(unit, "ReadWritePaths")
+    assert [word.replace("%%", "%") for word in shlex.split(line)] == [str(path)]
+    (line,) = values(unit, "LoadCredential")
+    assert line.replace("%%", "%") == f"config:{path}"
 
 
-@pytest.mark.parametrize("path", ["/mnt/a\nExecStart=/bin/sh", "/mnt/\0", "/mnt/\udcff", "mnt/a"])
+@pytest.mark.parametrize(
+    "path", ["/mnt/a\nExecStart=/bin/sh", "/mnt/\0", "/mnt/\udcff", "mnt/a", "/a\\"]
+)
 def test_a_path_that_no_unit_can_hold_is_refused(path: str) -> None:
     """A newline would be another directive; a relative path means nothing to a manager."""
     with pytest.raises(ConfigError):
         systemd_unit(Installation(storage_paths=(Path(path),)))
+
+
+@pytest.mark.parametrize("name", ['a"b', "a'b", "a\\b"])
+def test_a_program_that_systemd_would_not_run(name: str) -> None:
+    """systemd takes no quotes in the path of a program, however they are written."""
+    with pytest.raises(ConfigError, match="quotes or backslashes"):
+        systemd_unit(Installation(program=(f"/opt/{name}/filepipe",)))
 
 
 def test_launchd_daemon() -> None:

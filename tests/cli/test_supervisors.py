@@ -42,7 +42,7 @@ def test_an_existing_account_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("filepipe.units.ACCOUNT", "root")
     monkeypatch.setattr(supervisors, "SYSTEMD_RUNS", tmp_path)
     monkeypatch.setattr(supervisors, "SYSTEMD_UNITS", tmp_path)
-    monkeypatch.setattr(supervisors, "_run", lambda *command: asked.append(command) or "")
+    monkeypatch.setattr(supervisors, "_run", lambda *command: asked.append(command))
     facts = Installation(storage_paths=(tmp_path,))
     said = list(Systemd(system=True).install("text", facts, now=False))
     assert said == [f"Wrote {tmp_path}/filepipe.service.", "Enabled filepipe.service."]

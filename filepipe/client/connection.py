@@ -1,0 +1,104 @@
+"""What the client asks of aiohttp: its session, its sockets, and its errors in our words."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import aiohttp
+from yarl import URL
+
+from filepipe import __version__
+from filepipe.client.address import without_secrets
+from filepipe.client.errors import BadAddress, ClientError, Interrupted, Unreachable
+
+# Who knows no 100 Continue must get the body all the same (RFC 9110, 10.1.1); curl waits as long.
+CONTINUE_SECONDS: Final = 1.0
+
+# A peer that vanished without a word is noticed in two minutes, an idle pipe stays open.
+_KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+
+
+def open_session(connect_timeout: float, timeout: float | None) -> aiohttp.ClientSession:
+    """Open a session that passes bytes as they are and has no deadline for a whole transfer."""
+    return aiohttp.ClientSession(
+        # A connection used twice may have died between: not worth it for a few large bodies.
+        connector=aiohttp.TCPConnector(socket_factory=_socket, force_close=True, limit=0),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout, sock_read=timeout),
+        headers={
+            "User-Agent": f"filepipe/{__version__}",
+            # A proxy on the way must not compress: then no offset and no ETag would be true.
+            "Accept-Encoding": "identity",
+        },
+        request_class=_Request,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=True,
+        auto_decompress=False,
+        read_bufsize=512 * 1024,
+    )
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request that does not wait for 100 Continue for ever, as aiohttp's own does."""
+
+    async def write_bytes(self, *args: Any, **options: Any) -> None:
+        invited: asyncio.Future[bool] | None = getattr(self, "_continue", None)
+        if invited is not None:
+            self.loop.call_later(CONTINUE_SECONDS, _set, invited)
+        await super().write_bytes(*args, **options)
+
+
+def _set(invited: asyncio.Future[bool]) -> None:
+    if not invited.done():
+        invited.set_result(True)
+
+
+@contextmanager
+def our_errors(url: URL) -> Iterator[None]:
+    """Turn what aiohttp raises for a request into `Unreachable`, `Interrupted` or `BadAddress`."""
+    try:
+        yield
+    except aiohttp.InvalidURL:
+        raise BadAddress("the URL is not one like http://host:3000") from None
+    except (aiohttp.ClientError, TimeoutError, ssl.SSLError, ConnectionError) as error:
+        raise _translated(error, url) from error
+
+
+def _translated(error: BaseException, url: URL) -> ClientError:
+    where = without_secrets(url).origin()
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return Unreachable(f"cannot reach {where}: {_reason(error)}")
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return Unreachable(f"the proxy does not lead to {where}: it answered {error.status}")
+    if isinstance(error, aiohttp.ClientResponseError):
+        return Unreachable(f"{where} does not speak HTTP")
+    if isinstance(error, TimeoutError):
+        return Interrupted("the server was silent for too long", 0)
+    return Interrupted("the connection broke", 0)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no connection in time"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted ({error.certificate_error})"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, socket.gaierror):
+        return cause.strerror or "no such host"
+    number = getattr(cause, "errno", None)
+    return os.strerror(number) if number else str(cause)

@@ -14,7 +14,8 @@ INTRO = """\
 
 One table for each way to load a server, all from one run on one machine, with the load
 generator and the servers on the same cores. Each cell is the median of the rounds, with
-(least-most). In each round every server starts anew in an empty folder, one after the other.
+(least-most). In each round every server starts anew in an empty folder, one after the other,
+every second round in the opposite order.
 "filepipe ÷ it" divides the two values of the same round: for GB/s and pairs more than 1 is
 better for filepipe, for CPU and memory less than 1. A server that runs twice, as "(again)",
 shows how much is noise. GB is 10^9 bytes; CPU is the server's own.

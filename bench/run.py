@@ -156,14 +156,17 @@ def measure(server: Server, mode: Mode, size: int) -> dict[str, float]:
 
 
 def run_mode(mode: Mode, servers: list[Server], rounds: int, size: int) -> Runs:
-    """Run all servers in turn, as often as there are rounds; a server that fails is out."""
+    """Run all servers in turn, as often as there are rounds; a server that fails is out.
+
+    Every second round goes backwards, so that nobody always runs after the same other.
+    """
     runs = Runs(mode, results={server.name: [] for server in servers})
     runs.control = _control(servers)
     for server in servers:
         if mode.name in server.cannot:
             runs.failures[server.name] = server.cannot[mode.name]
     for number in range(1, rounds + 1):
-        for server in servers:
+        for server in servers if number % 2 else reversed(servers):
             if server.name in runs.failures:
                 continue
             said = f"{mode.name} {number}/{rounds} {server.name}"

@@ -101,7 +101,10 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
     plane = Plane(enabled=settings.relay)
     shutdown = Shutdown(service.directory.busy, settings.drain_timeout)
     limits = PumpLimits(
-        settings.idle_timeout, settings.stall_timeout, settings.download_stall, settings.max_body_size
+        settings.idle_timeout,
+        settings.stall_timeout,
+        settings.download_stall,
+        settings.max_body_size,
     )
     context = Context(
         service,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -39,10 +40,10 @@ def run(settings: Settings) -> int:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
+    if sys.platform == "win32":
         return None
+    import uvloop  # noqa: PLC0415 - not to be had on every system
+
     return uvloop.new_event_loop
 
 

@@ -15,10 +15,10 @@ from typing import Any
 from aiohttp import web
 
 from filepipe.app import BACKLOG, App
-from filepipe.web.connection import ConnectionFactory
 from filepipe.config import PROTOCOLS, Listen, Settings
 from filepipe.errors import ConfigError
 from filepipe.protocols.authority import is_loopback_name
+from filepipe.web.connection import ConnectionFactory
 
 TLS_HANDSHAKE_TIMEOUT = 10.0
 
@@ -34,9 +34,7 @@ class Listener:
     acceptors: tuple[asyncio.AbstractServer, ...]
 
 
-async def open_all(
-    app: App, inherited: Mapping[str, Sequence[socket.socket]]
-) -> list[Listener]:
+async def open_all(app: App, inherited: Mapping[str, Sequence[socket.socket]]) -> list[Listener]:
     """Open every listener; if one cannot be opened, none stays open.
 
     Sockets that were handed over and that no `fd:` names are served as well, by the protocol that

@@ -9,6 +9,7 @@ Rule 3: an intake leaves nothing in the pipe between two steps, so one pipe serv
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import time
 from enum import Enum, auto
@@ -68,8 +69,6 @@ class Pipe:
 
 def _enlarge(fd: int) -> int:
     """Ask for `STEP` bytes; an ordinary user's share of pipe memory may be used up."""
-    import fcntl
-
     try:
         return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, STEP)
     except OSError:

@@ -1,5 +1,6 @@
-"""One connection: aiohttp's own, with a deadline for the head, a cap on their number and short
-answers to what the parser refuses.
+"""One connection: aiohttp's own, with a deadline for its head and a cap on their number.
+
+What the parser refuses is answered by one sentence.
 
 `web.RequestHandler` is aiohttp's public protocol class; only its public callbacks are overridden.
 """
@@ -21,7 +22,6 @@ from filepipe.logs import get_logger
 log = get_logger("filepipe.connection")
 
 ConnectionFactory = Callable[[], asyncio.Protocol]
-
 
 
 def _canned(status: str, sentence: str, *headers: str) -> bytes:

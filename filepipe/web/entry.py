@@ -69,32 +69,26 @@ class Entry:
                 seconds=round(time.perf_counter() - started, 6),
             )
 
-    async def _answer(
-        self, request: web.BaseRequest, exchange: Exchange
-    ) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         try:
             return await self._dispatch(request, exchange)
         except FilepipeError as error:
             if isinstance(error, StorageFailed):
-                log.error("storage failed", request_id=exchange.id, exc_info=error)
+                log.error("storage failed", request_id=exchange.id, reason=repr(error.__cause__))
             return refusals.answer(request, error, newline=self._front.newline)
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except Exception as error:  # noqa: BLE001 - the last resort: a defect of ours is one line and a 500
-            log.error("internal error", request_id=exchange.id, exc_info=error)
+        except Exception as error:
+            log.exception("internal error", request_id=exchange.id)
             failure = FilepipeError("internal error")
             return refusals.answer(request, failure, newline=self._front.newline)
 
-    async def _dispatch(
-        self, request: web.BaseRequest, exchange: Exchange
-    ) -> web.StreamResponse:
+    async def _dispatch(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         _check_framing(request)
         target = request.raw_path
         path, query = split_target(target)
         exchange.path = path
-        check_host(
-            request.headers.get("Host"), request.version >= (1, 1), self._loopback_only
-        )
+        check_host(request.headers.get("Host"), request.version >= (1, 1), self._loopback_only)
         _check_authority(request, target)
         own = DAEMON_PATHS.get(path)
         if own is not None and request.method in ("GET", "HEAD"):

@@ -1,4 +1,4 @@
-"""What is known of one request while it is served, and the keys under which a request carries it."""
+"""What is known of one request while it is served, and the key under which it carries that."""
 
 from __future__ import annotations
 

@@ -37,10 +37,12 @@ class Forwarder:
 
         Content-Type and Content-Length are carried on, so that a presigned URL works.
         """
-        gate = Gate(self._rules, yarl.URL(url).host or "")
+        # encoded: a presigned URL must arrive as it was signed
+        target = yarl.URL(url, encoded=True)
+        gate = Gate(self._rules, target.raw_host or "")
         try:
             with Reader(channel) as reader:
-                status, reason = await self._put(channel, reader, url, gate)
+                status, reason = await self._put(channel, reader, target, gate)
         except FilepipeError as error:
             raise ForwardFailed(f"forward failed: {error}") from error
         except TimeoutError as error:
@@ -53,7 +55,7 @@ class Forwarder:
             raise ForwardFailed(f"forward failed: {status} {reason}")
 
     async def _put(
-        self, channel: Channel, reader: Reader, url: str, gate: Gate
+        self, channel: Channel, reader: Reader, target: yarl.URL, gate: Gate
     ) -> tuple[int, str]:
         async with asyncio.timeout(None) as stalled:
             loop = asyncio.get_running_loop()
@@ -68,7 +70,7 @@ class Forwarder:
             async with (
                 _session(gate) as session,
                 session.put(
-                    url, data=body(), headers=_headers(channel), allow_redirects=False
+                    target, data=body(), headers=_headers(channel), allow_redirects=False
                 ) as response,
             ):
                 return response.status, response.reason or ""
@@ -76,7 +78,8 @@ class Forwarder:
 
 class Gate:
     """Makes the sockets of one forward; the address of the very connect is checked, whatever a
-    name resolved to before."""
+    name resolved to before.
+    """
 
     def __init__(self, rules: ForwardRules, host: str) -> None:
         self._rules = rules

@@ -1,17 +1,17 @@
-"""The one part of a multipart form that is meant: the first file, or the first field if none is one.
+"""The one part of a multipart form that is meant: the first file, else the first field.
 
 A text field before the file is read and dropped; it may be as large as `MAX_FIELD`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, web
 
 from filepipe.errors import BadRequest
-from filepipe.protocols.disposition import parse_filename
+from filepipe.protocols.disposition import clean_filename, parse_filename
 from filepipe.protocols.media import clean_content_type
 
 MAX_PARTS = 16
@@ -26,6 +26,12 @@ class Part:
     filename: str | None
     content_type: str | None
     body: AsyncIterator[bytes]
+
+
+def filename_of(headers: Mapping[str, str]) -> str | None:
+    """The name in a Content-Disposition, made safe to save under; None if there is none."""
+    name = parse_filename(headers.get("Content-Disposition"))
+    return None if name is None else clean_filename(name)
 
 
 async def choose_part(request: web.BaseRequest) -> Part:
@@ -45,7 +51,7 @@ async def _choose(request: web.BaseRequest) -> Part:
             break
         if not isinstance(part, BodyPartReader):
             raise BadRequest("multipart parse error: a part is itself multipart")
-        filename = parse_filename(part.headers.get("Content-Disposition"))
+        filename = filename_of(part.headers)
         if filename is not None:
             return _part(part, filename, b"")
         field = await _read_field(part)

@@ -43,7 +43,9 @@ class Watch:
             assert self._task is not None
             # not ours alone: somebody else wants the task to end as well
             if self._task.uncancel() == 0:
-                raise Stalled(f"the peer {self._side} nothing for {self._limit:g} seconds") from error
+                raise Stalled(
+                    f"the peer {self._side} nothing for {self._limit:g} seconds"
+                ) from error
 
     def begin(self) -> None:
         """Now it is the peer's turn."""

@@ -18,7 +18,7 @@ from filepipe.channels.state import State
 from filepipe.errors import BadRequest, ExpectationFailed, NotFound, PreconditionFailed
 from filepipe.keys import Key
 from filepipe.protocols import digest
-from filepipe.protocols.disposition import attachment, attachment_raw, parse_filename
+from filepipe.protocols.disposition import attachment, attachment_raw, clean_filename
 from filepipe.protocols.media import (
     clean_content_encoding,
     clean_content_type,
@@ -27,7 +27,7 @@ from filepipe.protocols.media import (
 )
 from filepipe.protocols.preconditions import matches
 from filepipe.web.context import Context
-from filepipe.web.multipart import choose_part
+from filepipe.web.multipart import choose_part, filename_of
 from filepipe.web.ranges import Span, wanted_span
 from filepipe.web.user_content import DATA_HEADERS
 
@@ -45,9 +45,7 @@ class Dialect:
     raw_names: bool
 
 
-async def put(
-    context: Context, request: web.BaseRequest, key: Key, dialect: Dialect
-) -> Channel:
+async def put(context: Context, request: web.BaseRequest, key: Key, dialect: Dialect) -> Channel:
     """Take the body under `key`; return when its last byte is stored and forwarded.
 
     Raises what `Directory.claim`, `Storage.create`, `Pumps.receive` and `Forwarder.forward` raise.
@@ -64,7 +62,7 @@ async def put(
     channel = context.service.directory.claim(key, Kind.PIPE, dialect.retention)
     async with contextlib.AsyncExitStack() as forwarding:
         async with Writer(channel) as writer:
-            meta, body = await _open(context, request, channel)
+            body = await _open(context, request, channel)
             if target is not None:
                 task = await forwarding.enter_async_context(_forward(context, channel, target))
             await context.pumps.receive(request, writer, body)
@@ -77,25 +75,28 @@ async def put(
 
 async def _open(
     context: Context, request: web.BaseRequest, channel: Channel
-) -> tuple[Metadata, AsyncIterator[bytes] | None]:
-    """Publish the channel with what is known of the body; ask for the body."""
+) -> AsyncIterator[bytes] | None:
+    """Publish the channel with what is known of the body; ask for the body.
+
+    Returns the part that is meant, None if it is the body as a whole.
+    """
     headers = request.headers
     if multipart_boundary(headers.get("Content-Type")) is None:
         meta = Metadata(
             length=_length(request),
             content_type=clean_content_type(headers.get("Content-Type")),
             content_encoding=clean_content_encoding(headers.get("Content-Encoding")),
-            filename=parse_filename(headers.get("Content-Disposition")),
+            filename=filename_of(headers),
         )
         await channel.publish(context.service.storage, meta)
         await _continue(request)
-        return meta, None
+        return None
     # a reader that waits must not see the form's length and type instead of the file's
     await _continue(request)
     part = await choose_part(request)
     meta = Metadata(content_type=part.content_type, filename=part.filename)
     await channel.publish(context.service.storage, meta)
-    return meta, part.body
+    return part.body
 
 
 def _length(request: web.BaseRequest) -> int | None:
@@ -222,7 +223,7 @@ def _disposition(channel: Channel, dialect: Dialect) -> str | None:
     if dialect.raw_names and name is not None:
         return attachment_raw(name)
     if name is None and dialect.names_from_key:
-        name = channel.key.rstrip("/").rpartition("/")[2]
+        name = clean_filename(channel.key.rstrip("/"))
     inline = is_inert(meta.content_type)
     if name is None and (inline or meta.content_type is None):
         return None

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
+
+from filepipe.cli.main import ConfigFile, fail
 from filepipe.cli.supervisors import ServiceError, supervisor
-from filepipe.errors import ConfigError, FilepipeError
+from filepipe.errors import ConfigError
 
 if TYPE_CHECKING:
     from filepipe.units import Installation
@@ -28,7 +30,7 @@ User = Annotated[
 def install(
     *,
     user: User = False,
-    config: Annotated[Path | None, Parameter(help="Settings file of the service.")] = None,
+    config: ConfigFile = None,
     now: Annotated[
         bool, Parameter(help="Start it, or restart it, at once; else with the system or at login.")
     ] = True,
@@ -50,8 +52,8 @@ def install(
             return
         for sentence in target.install(unit, facts, now=now):
             print(sentence)
-    except FilepipeError as error:
-        _fail(error)
+    except ServiceError as error:
+        fail(str(error))
 
 
 @app.command
@@ -60,11 +62,11 @@ def uninstall(*, user: User = False) -> None:
     try:
         target = supervisor(system=_is_root() and not user)
         if not target.path.exists():
-            raise ServiceError(f"There is nothing to remove: {target.path} does not exist.")
+            fail(f"There is nothing to remove: {target.path} does not exist.")
         target.uninstall()
         print(f"Removed {target.path}; what the service stored is still there.")
-    except FilepipeError as error:
-        _fail(error)
+    except ServiceError as error:
+        fail(str(error))
 
 
 @app.command
@@ -76,10 +78,10 @@ def status(*, user: User = False) -> None:
         if not user and not target.path.exists() and everybodys.path.exists():
             target = everybodys
         if not target.path.exists():
-            raise ServiceError(f"filepipe is not installed: {target.path} does not exist.")
+            fail(f"The service is not installed: {target.path} does not exist.")
         runs, sentence = target.status()
-    except FilepipeError as error:
-        _fail(error)
+    except ServiceError as error:
+        fail(str(error))
     print(sentence)
     raise SystemExit(0 if runs else 3)
 
@@ -110,7 +112,7 @@ def _installation(config: Path | None) -> Installation:
         config=file.expanduser().absolute() if file else None,
         tls=(cert, key) if cert and key else None,
         storage_paths=(*paths, *([location] if location.is_absolute() else [])),
-        program_paths=_program_paths(),
+        program_paths=program_paths(),
         max_memory=settings.max_memory,
         drain_timeout=settings.drain_timeout,
     )
@@ -123,7 +125,7 @@ def _program() -> tuple[str, ...]:
     return (sys.executable, "-m", "filepipe")
 
 
-def _program_paths() -> tuple[Path, ...]:
+def program_paths() -> tuple[Path, ...]:
     """Name the folders that the program is made of: its environment, its Python, its source."""
     import filepipe
 
@@ -134,8 +136,3 @@ def _program_paths() -> tuple[Path, ...]:
         Path(filepipe.__file__).resolve().parents[1],
     }
     return tuple(sorted(path for path in folders if not folders.intersection(path.parents)))
-
-
-def _fail(error: FilepipeError) -> NoReturn:
-    print(error, file=sys.stderr)
-    raise SystemExit(2 if isinstance(error, ConfigError) else 1)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from filepipe.cli import supervisors
-from filepipe.cli.service import app
+from filepipe.cli.main import main
 from filepipe.config import describe
 
 Run = Callable[..., int]
@@ -63,11 +63,10 @@ def run(tools: Path) -> Run:
     """Call the command as the shell would; the result is its exit status."""
 
     def run(*tokens: str) -> int:
-        try:
-            app(list(tokens))
-        except SystemExit as exit_:
-            return int(exit_.code or 0)
-        return 0
+        with pytest.raises(SystemExit) as caught:
+            main(["service", *tokens])
+        assert isinstance(caught.value.code, int)
+        return caught.value.code
 
     return run
 
@@ -193,7 +192,7 @@ def test_systemd_that_does_not_run(
     said = capsys.readouterr()
     assert (tmp_path / "etc/filepipe.service").exists()
     assert said.out == f"Wrote {tmp_path}/etc/filepipe.service.\n"
-    assert said.err == "It could not be enabled: systemd does not run on this system.\n"
+    assert said.err == "filepipe: It could not be enabled: systemd does not run on this system.\n"
     assert calls(tools) == []
 
 
@@ -219,7 +218,7 @@ def test_what_systemctl_complains_of_is_passed_on(
     fake(tools, "systemctl", complains="Failed to connect to bus", code=1)
     assert run("install") == 1
     assert capsys.readouterr().err == (
-        "`systemctl daemon-reload` failed: Failed to connect to bus\n"
+        "filepipe: `systemctl daemon-reload` failed: Failed to connect to bus\n"
     )
 
 
@@ -229,7 +228,9 @@ def test_a_unit_that_cannot_be_written(
     """A file where the folder should be is one sentence, not a traceback."""
     (tmp_path / "etc").write_text("")
     assert run("install") == 1
-    assert capsys.readouterr().err.startswith(f"{tmp_path}/etc/filepipe.service cannot be written")
+    assert capsys.readouterr().err.startswith(
+        f"filepipe: {tmp_path}/etc/filepipe.service cannot be written"
+    )
 
 
 def test_uninstall(run: Run, tools: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from filepipe.config import Settings, describe
 from filepipe.units import (
     Installation,

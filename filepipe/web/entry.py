@@ -74,7 +74,7 @@ class Entry:
             return await self._dispatch(request, exchange)
         except FilepipeError as error:
             if isinstance(error, StorageFailed):
-                log.error("storage failed", request_id=exchange.id, reason=repr(error.__cause__))
+                log.warning("storage failed", request_id=exchange.id, reason=repr(error.__cause__))
             return refusals.answer(request, error, newline=self._front.newline)
         except (asyncio.CancelledError, ConnectionError):
             raise

@@ -77,8 +77,9 @@ class Forwarder:
 
 
 class Gate:
-    """Makes the sockets of one forward; the address of the very connect is checked, whatever a
-    name resolved to before.
+    """Makes the sockets of one forward.
+
+    The address of the very connect is checked, whatever a name resolved to before.
     """
 
     def __init__(self, rules: ForwardRules, host: str) -> None:

@@ -34,13 +34,22 @@ class Download:
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
         position = self.offset
-        content = self._response.content
         try:
-            with our_errors(self._response.url):
-                while chunk := await content.readany():
-                    position += len(chunk)
-                    yield chunk
+            while chunk := await self._next():
+                position += len(chunk)
+                yield chunk
         except Interrupted as why:
             raise Interrupted(f"{why} after {position} bytes", position) from why
         if self.length is not None and position != self.length:
             raise Interrupted(f"{position} of {self.length} bytes arrived", position)
+
+    async def _next(self) -> bytes:
+        content = self._response.content
+        try:
+            with our_errors(self._response.url):
+                return await content.readany()
+        except Interrupted:
+            # aiohttp raises, again at each call, before it hands out what came ahead of the break.
+            if rest := content._read_nowait(-1):
+                return rest
+            raise

@@ -27,6 +27,7 @@ class Fault:
     status: int | None = None
     becomes: Object | None = None
     ignore_range: bool = False
+    ignore_condition: bool = False
     shift: int = 0
     hang: bool = False
 
@@ -130,10 +131,8 @@ class FakeOrigin:
             return web.Response(status=404, text="nothing is there\n")
         return await self._send(request, self.objects[key], fault)
 
-    async def _send(
-        self, request: web.Request, held: Object, fault: Fault
-    ) -> web.StreamResponse:
-        start = 0 if fault.ignore_range else _start(request, held)
+    async def _send(self, request: web.Request, held: Object, fault: Fault) -> web.StreamResponse:
+        start = 0 if fault.ignore_range else _start(request, held, fault.ignore_condition)
         total = str(len(held.body)) if held.sized else "*"
         if start and start >= len(held.body):
             return web.Response(status=416, headers={"Content-Range": f"bytes */{total}"})
@@ -156,9 +155,11 @@ def _headers(held: Object) -> dict[str, str]:
     return {**held.headers, **({} if held.etag is None else {"ETag": held.etag})}
 
 
-def _start(request: web.Request, held: Object) -> int:
+def _start(request: web.Request, held: Object, unconditional: bool) -> int:
     wanted = request.headers.get("Range")
-    if wanted is None or request.headers.get("If-Range", held.etag) != held.etag:
+    if wanted is None:
+        return 0
+    if not unconditional and request.headers.get("If-Range", held.etag) != held.etag:
         return 0
     return int(wanted.removeprefix("bytes=").removesuffix("-"))
 

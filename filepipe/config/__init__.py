@@ -2,6 +2,14 @@
 
 from filepipe.config.listen import PROTOCOLS, Listen
 from filepipe.config.settings import Description, Settings, describe
-from filepipe.config.sources import load_settings
+from filepipe.config.sources import SECRETS_NAME, load_settings
 
-__all__ = ["PROTOCOLS", "Description", "Listen", "Settings", "describe", "load_settings"]
+__all__ = [
+    "PROTOCOLS",
+    "SECRETS_NAME",
+    "Description",
+    "Listen",
+    "Settings",
+    "describe",
+    "load_settings",
+]

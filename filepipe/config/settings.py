@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from filepipe.config import values
@@ -20,6 +21,7 @@ from filepipe.config.listen import PROTOCOLS, Listen
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
+SettingKind = Literal["switch", "list", "size", "duration", "number", "text"]
 
 # Of the free space; the rest is left to whoever else writes to the same disk.
 _DISK_SHARE = 0.9
@@ -62,6 +64,17 @@ def _max_disk(value: object, info: ValidationInfo) -> int | None:
     except OSError as error:
         raise ValueError(f"auto cannot look at {folder}: {error.strerror}") from None
     return int(room.f_bavail * room.f_frsize * _DISK_SHARE)
+
+
+_KINDS: dict[object, SettingKind] = {
+    _max_disk: "size",
+    values.size: "size",
+    values.limit: "size",
+    values.duration: "duration",
+    values.timeout: "duration",
+    values.count: "number",
+    values.count_or_auto: "number",
+}
 
 
 def _choice(*choices: str) -> PlainValidator:
@@ -243,8 +256,7 @@ class Description:
     variables: tuple[str, ...]
     default: str
     meaning: str
-    is_switch: bool
-    is_list: bool
+    kind: SettingKind
 
 
 def describe() -> tuple[Description, ...]:
@@ -263,6 +275,14 @@ def _description(name: str) -> Description:
         variables=(f"FILEPIPE_{name.upper()}", *names.bare),
         default=default.lower() if isinstance(info.default, bool) else default,
         meaning=info.description or "",
-        is_switch=isinstance(info.default, bool),
-        is_list=isinstance(info.default, tuple),
+        kind=_kind(info),
     )
+
+
+def _kind(info: FieldInfo) -> SettingKind:
+    if isinstance(info.default, bool):
+        return "switch"
+    if isinstance(info.default, tuple):
+        return "list"
+    reader = next(item.func for item in info.metadata if isinstance(item, PlainValidator))
+    return _KINDS.get(reader, "text")

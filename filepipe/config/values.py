@@ -92,7 +92,7 @@ def words(value: object) -> tuple[str, ...]:
 
 def targets(value: object) -> tuple[str, ...]:
     """Read where X-Forward-Url may lead: host names, addresses, CIDRs, or `*`."""
-    return tuple(_target(word.lower()) for word in words(value))
+    return tuple(_target(word.lower()) for text in words(value) for word in words(text))
 
 
 def _target(word: str) -> str:
@@ -124,8 +124,8 @@ def path(value: object) -> Path:
 
 
 def readable_file(value: object) -> Path | None:
-    """Read the path of a file, which must exist and be ours to read; None is none."""
-    if value is None:
+    """Read the path of a file, which must exist and be ours to read; "" is none."""
+    if value is None or value == "":
         return None
     file = path(value)
     try:
@@ -143,8 +143,8 @@ def storage(value: object) -> str:
 
 
 def base_url(value: object) -> str | None:
-    """Read an http or https URL and cut its final slash; None is none."""
-    if value is None:
+    """Read an http or https URL and cut its final slash; "" is none."""
+    if value is None or value == "":
         return None
     text = value if isinstance(value, str) and value.isascii() and value.isprintable() else ""
     try:

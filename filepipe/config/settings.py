@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         "1 MiB", "Bytes of one body that stay in memory; beyond them it moves to the storage."
     )
     max_body_size: Annotated[values.Limit, Names()] = _setting(
-        "unlimited", "Bytes that one body may have."
+        "unlimited", "Bytes that one body may have, or unlimited."
     )
     max_keys: Annotated[values.Count, Names()] = _setting(
         10000, "Keys that may exist at the same time, and also readers that may wait for one."

@@ -28,6 +28,7 @@ from filepipe.errors import ConfigError
 CONFIG_VARIABLE = "FILEPIPE_CONFIG"
 SECRETS_NAME = "secrets.toml"
 
+_PREFIX = "FILEPIPE_"
 _DOTENV = Path(".env")
 _VARIABLES = {item.name: item.variables for item in describe()}
 # The client's, not the daemon's.
@@ -99,9 +100,9 @@ def _first_error(error: ValidationError, origins: Mapping[str, str]) -> str:
 def _variables(environ: Mapping[str, str], origin: str) -> Layer:
     known = {variable for variables in _VARIABLES.values() for variable in variables} | _FOREIGN
     for variable in environ:
-        ours = variable.startswith("FILEPIPE_") and variable not in known
+        ours = variable.startswith(_PREFIX) and variable not in known
         if ours and not _is_service_link(variable, environ[variable]):
-            hint = _hint(variable, known)
+            hint = _hint(variable.removeprefix(_PREFIX).lower(), _PREFIX)
             raise ConfigError(f"{variable}: no such setting{hint} ({origin})")
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
@@ -171,9 +172,11 @@ def _check_secrets(path: Path) -> None:
 def _require_known(name: str, where: str) -> None:
     if name not in _VARIABLES:
         shown = name if name.isprintable() and len(name) <= 80 else repr(name)[:80]
-        raise ConfigError(f"{where}: no such setting: {shown}{_hint(name, _VARIABLES)}")
+        raise ConfigError(f"{where}: no such setting: {shown}{_hint(name.replace('-', '_'))}")
 
 
-def _hint(name: str, known: Mapping[str, object] | set[str]) -> str:
-    close = difflib.get_close_matches(name.replace("-", "_"), known, 1)
-    return f", did you mean {close[0]}?" if close else ""
+def _hint(name: str, prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, _VARIABLES, 1)
+    if not close:
+        return ""
+    return f", did you mean {prefix}{close[0].upper() if prefix else close[0]}?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import resource
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,18 +16,21 @@ from filepipe.protocols.forwarding import ForwardRules
 from filepipe.relay.plane import Plane
 from filepipe.service import Service, Spilling, watch_loop_lag
 from filepipe.shutdown import Shutdown
-from filepipe.web.auto import Auto, Front
+from filepipe.web.auto import Auto, Front, dialect_of
 from filepipe.web.connection import (
     Census,
     ConnectionFactory,
     ConnectionLimits,
-    connection_factory,
+    aiohttp_factory,
+    capped,
 )
 from filepipe.web.context import Context, PipeRules
+from filepipe.web.doorman import Doorman
 from filepipe.web.entry import Entry
 from filepipe.web.forward import Forwarder
 from filepipe.web.pumps import PumpLimits, Pumps
 from filepipe.web.routes.file_pipe import FilePipe
+from filepipe.web.small import SmallTransfers
 
 BACKLOG = 128
 READ_BUFFER = 64 * 1024
@@ -48,22 +52,31 @@ class App:
         """End every transfer that still runs; its peers see a connection that broke."""
         await self.plane.aclose()
         await self.service.directory.aclose()
+        self.census.dismiss()
 
-    def server(self, listen: Listen, *, loopback_only: bool) -> web.Server:
-        """What answers the requests of one listener."""
+    def server(
+        self, listen: Listen, *, loopback_only: bool
+    ) -> tuple[web.Server, ConnectionFactory]:
+        """What answers the requests of one listener, and what meets its connections."""
         entry = Entry(self.context, self.fronts[listen.protocol], loopback_only=loopback_only)
-        return web.Server(entry, handler_cancellation=True)
-
-    def connections(self, server: web.Server) -> ConnectionFactory:
-        """The protocol factory for `loop.create_server`."""
+        server = web.Server(entry, handler_cancellation=True)
         settings = self.settings
-        most = settings.max_connections or most_connections()
-        return connection_factory(
-            server,
-            ConnectionLimits(settings.head_timeout, most),
-            self.census,
-            **connection_options(settings),
+        limits = ConnectionLimits(
+            settings.head_timeout,
+            settings.keepalive_timeout,
+            settings.max_connections or most_connections(),
         )
+        hire = aiohttp_factory(server, limits, self.census, **connection_options(settings))
+        if listen.protocol != "auto":
+            return server, capped(hire, limits, self.census)
+        counter = SmallTransfers(
+            self.context,
+            dialect_of(self.context.rules),
+            listen.scheme,
+            loopback_only=loopback_only,
+        )
+        meet = functools.partial(Doorman, counter, hire, limits, self.census)
+        return server, capped(meet, limits, self.census)
 
 
 def connection_options(settings: Settings) -> dict[str, object]:
@@ -118,6 +131,7 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
             settings.max_retention,
             settings.allow_delete,
             settings.public_url,
+            settings.spill_threshold,
         ),
     )
     mounted: dict[str, Front] = {"file-pipe": FilePipe(context)}

@@ -81,8 +81,7 @@ def _wanted(
 
 async def _open(app: App, listen: Listen, socks: Sequence[socket.socket]) -> Listener:
     loopback_only = _is_loopback(listen, socks)
-    server = app.server(listen, loopback_only=loopback_only)
-    factory = app.connections(server)
+    server, factory = app.server(listen, loopback_only=loopback_only)
     tls: dict[str, Any] = {}
     if listen.scheme == "https":
         tls = {"ssl": _tls(app.settings), "ssl_handshake_timeout": TLS_HANDSHAKE_TIMEOUT}

@@ -147,8 +147,10 @@ def systemd_unit(installation: Installation) -> str:
     program = [path for path in installation.program_paths if _hidden(path)]
     homes = [*program, *filter(_hidden, storage)]
     sandbox = _SANDBOX.format(protect_home="tmpfs" if homes else "yes").splitlines()
-    # What a tmpfs covers must be bound into it; what is only read-only can be opened up.
-    sandbox += [f"{'BindPaths' if _hidden(p) else 'ReadWritePaths'}={_path(p)}" for p in storage]
+    # What a tmpfs covers must be bound into it; what is only read-only can be opened up. The dash
+    # is for ExecStartPre=, which runs before the folder is there.
+    names = ["BindPaths" if _hidden(path) else "ReadWritePaths" for path in storage]
+    sandbox += [f"{name}={_word(f'-{path}')}" for name, path in zip(names, storage, strict=True)]
     sandbox += [f"BindReadOnlyPaths={_path(path)}" for path in program]
     return _unit(installation, [*before, _exec_start(command)], sandbox, "multi-user.target")
 

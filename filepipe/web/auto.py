@@ -13,15 +13,21 @@ from aiohttp import web
 
 from filepipe.channels.retention import Retention
 from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
-from filepipe.keys import Key, is_reserved, parse_key, quote_key
+from filepipe.keys import Key, is_reserved, parse_key
 from filepipe.protocols.query import parse_query
 from filepipe.protocols.waiting import wanted_retention, wanted_wait
-from filepipe.web.context import Context
+from filepipe.web.context import Context, PipeRules
 from filepipe.web.routes import pages, pipes
 
 _UNBUILT_QUERIES = frozenset({"n", "append", "follow", "view", "verb"})
 _UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
 _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
+
+
+def dialect_of(rules: PipeRules) -> pipes.Dialect:
+    """How key pipes are in this protocol."""
+    retention = Retention(after_end=rules.retention)
+    return pipes.Dialect(retention=retention, names_from_key=True, raw_names=False)
 
 
 class Front(Protocol):
@@ -47,11 +53,7 @@ class Auto:
     def __init__(self, context: Context, mounted: Mapping[str, Front]) -> None:
         self._context = context
         self._mounted = {**mounted, "auto": self}
-        self._dialect = pipes.Dialect(
-            retention=Retention(after_end=context.rules.retention),
-            names_from_key=True,
-            raw_names=False,
-        )
+        self._dialect = dialect_of(context.rules)
         self._methods: dict[str, Method] = {"GET": self._get, "HEAD": self._head, "PUT": self._put}
         if context.rules.allow_delete:
             self._methods["DELETE"] = self._delete
@@ -117,10 +119,9 @@ class Auto:
         if seconds != rules.retention:
             dialect = replace(dialect, retention=Retention(after_end=seconds))
         channel = await pipes.put(self._context, request, key, dialect)
-        headers = {"ETag": channel.etag, "Access-Control-Allow-Origin": "*", "Server": "filepipe"}
+        headers, text = pipes.receipt(channel, pages.base_url(self._context, request), prefix)
         headers |= pipes.digest_headers(channel, request.headers)
-        url = f"{pages.base_url(self._context, request)}{prefix}/{quote_key(key)}"
-        return web.Response(text=url + "\n", headers=headers)
+        return web.Response(text=text, headers=headers)
 
     async def _get(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str

@@ -12,7 +12,7 @@ import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast, runtime_checkable
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -38,7 +38,7 @@ def _canned(status: str, sentence: str, *headers: str) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode("ascii")
 
 
-_LATE = _canned("408 Request Timeout", "the request's head did not arrive within its time")
+LATE = _canned("408 Request Timeout", "the request's head did not arrive within its time")
 _FULL = _canned(
     "503 Service Unavailable", "too many connections, try again later", "Retry-After: 5"
 )
@@ -49,9 +49,10 @@ LINGER = 1.0
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """`head_timeout` in seconds; `most` connections at the same time over all listeners."""
+    """Durations in seconds; `most` connections at the same time over all listeners."""
 
     head_timeout: float
+    keepalive_timeout: float
     most: int
 
 
@@ -74,13 +75,13 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, and start the deadline."""
-        self._census.live += 1
+        self._census.enter(self)
         super().connection_made(transport)
         self._start_head_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count it out."""
-        self._census.live -= 1
+        self._census.leave(self)
         self._stop_head_timer()
         super().connection_lost(exc)
 
@@ -117,7 +118,7 @@ class Connection(web.RequestHandler):
         if self.busy or self.transport is None:
             return
         if self._received:
-            self.transport.write(_LATE)
+            self.transport.write(LATE)
         self.force_close()
 
     def handle_error(
@@ -145,13 +146,35 @@ def _refusal(status: int, exc: BaseException | None) -> tuple[int, str]:
     return status, "the server failed"
 
 
+@runtime_checkable
+class Dismissible(Protocol):
+    """A connection that closes when it is told to."""
+
+    def dismiss(self) -> None:
+        """Close."""
+
+
 class Census:
     """How many connections are open, over all listeners."""
 
     def __init__(self) -> None:
-        self.live = 0
+        self.open: set[asyncio.Protocol] = set()
         self.refused = 0
         self.lingering = 0
+
+    def enter(self, connection: asyncio.Protocol) -> None:
+        """One more."""
+        self.open.add(connection)
+
+    def dismiss(self) -> None:
+        """Close those that have no request under way; aiohttp closes its own."""
+        for connection in list(self.open):
+            if isinstance(connection, Dismissible):
+                connection.dismiss()
+
+    def leave(self, connection: asyncio.Protocol) -> None:
+        """One less; no matter if it left before."""
+        self.open.discard(connection)
 
 
 MOST_LINGERING = 128
@@ -167,7 +190,8 @@ class Full(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer without waiting for the head."""
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are of no class of asyncio
+        transport = cast(asyncio.Transport, transport)
         self._census.refused += 1
         self._census.lingering += 1
         transport.write(_FULL)
@@ -184,17 +208,24 @@ class Full(asyncio.Protocol):
             self._timer.cancel()
 
 
-def connection_factory(
+def aiohttp_factory(
     server: web.Server, limits: ConnectionLimits, census: Census, **options: Any
 ) -> ConnectionFactory:
-    """What `loop.create_server` calls for each accepted connection."""
+    """Makes the connections of one listener that aiohttp serves."""
     loop = asyncio.get_running_loop()
+    return lambda: Connection(server, limits, census, loop=loop, **options)
+
+
+def capped(
+    factory: ConnectionFactory, limits: ConnectionLimits, census: Census
+) -> ConnectionFactory:
+    """What `loop.create_server` calls for each accepted connection."""
 
     def accept() -> asyncio.Protocol:
-        if census.live >= limits.most:
+        if len(census.open) >= limits.most:
             log.warning("too many connections", most=limits.most)
             return Full(census)
-        return Connection(server, limits, census, loop=loop, **options)
+        return factory()
 
     return accept
 

@@ -12,7 +12,7 @@ from filepipe.web.pumps import Pumps
 
 @dataclass(frozen=True, slots=True)
 class PipeRules:
-    """What the settings say of key pipes; durations in seconds."""
+    """What the settings say of key pipes; durations in seconds, sizes in bytes."""
 
     wait: float
     max_wait: float
@@ -20,6 +20,7 @@ class PipeRules:
     max_retention: float
     allow_delete: bool
     public_url: str | None
+    spill_threshold: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import secrets
 import time
 
 from aiohttp import web
@@ -19,18 +17,16 @@ from filepipe.errors import (
 from filepipe.keys import split_target
 from filepipe.logs import get_logger
 from filepipe.protocols.authority import check_host
-from filepipe.web import refusals
+from filepipe.web import access_log, refusals
 from filepipe.web.auto import Front
 from filepipe.web.connection import Connection
 from filepipe.web.context import Context
+from filepipe.web.doorman import LEFT
 from filepipe.web.exchange import EXCHANGE, Exchange
 from filepipe.web.pumps import cut
 from filepipe.web.routes.status import DAEMON_PATHS
 
-log = get_logger("filepipe.access")
-
-_run = secrets.token_hex(4)
-_numbers = itertools.count(1)
+log = get_logger("filepipe.entry")
 
 
 class Entry:
@@ -47,8 +43,8 @@ class Entry:
         assert isinstance(connection, Connection)
         connection.begin_request()
         started = time.perf_counter()
-        exchange = request[EXCHANGE] = Exchange(f"{_run}-{next(_numbers)}")
-        status = 499  # the client left
+        exchange = request[EXCHANGE] = Exchange(access_log.next_request_id())
+        status = LEFT
         try:
             response = await self._answer(request, exchange)
             status = response.status
@@ -56,17 +52,16 @@ class Entry:
             return response
         finally:
             connection.end_request()
-            self._context.service.statistics.responses[status] += 1
-            log.info(
-                "request",
-                request_id=exchange.id,
-                remote=request.remote,
-                method=request.method,
-                path=exchange.path,
-                status=status,
-                bytes_in=exchange.bytes_in,
-                bytes_out=exchange.bytes_out,
-                seconds=round(time.perf_counter() - started, 6),
+            access_log.record(
+                self._context.service.statistics,
+                exchange.id,
+                request.remote or "",
+                request.method,
+                exchange.path,
+                status,
+                exchange.bytes_in,
+                exchange.bytes_out,
+                started,
             )
 
     async def _answer(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
@@ -78,7 +73,7 @@ class Entry:
             return refusals.answer(request, error, newline=self._front.newline)
         except (asyncio.CancelledError, ConnectionError):
             raise
-        except Exception as error:
+        except Exception:
             log.exception("internal error", request_id=exchange.id)
             failure = FilepipeError("internal error")
             return refusals.answer(request, failure, newline=self._front.newline)

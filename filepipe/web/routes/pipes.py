@@ -16,7 +16,7 @@ from filepipe.channels.channel import Channel, Kind, Metadata, Reader, Writer
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
 from filepipe.errors import BadRequest, ExpectationFailed, NotFound, PreconditionFailed
-from filepipe.keys import Key
+from filepipe.keys import Key, quote_key
 from filepipe.protocols import digest
 from filepipe.protocols.disposition import attachment, attachment_raw, clean_filename
 from filepipe.protocols.media import (
@@ -147,7 +147,7 @@ async def get(
         raise NotFound("key not found")
     with Reader(channel) as reader:
         if _unchanged(request, channel):
-            return web.Response(status=304, headers=_description(channel, dialect))
+            return web.Response(status=304, headers=describe(channel, dialect))
         span = await wanted_span(request, channel)
         headers = await _headers(request, channel, dialect, algorithm)
         if span.content_range is not None:
@@ -167,7 +167,7 @@ async def head(
         raise NotFound("key not found")
     with Reader(channel):
         if _unchanged(request, channel):
-            return web.Response(status=304, headers=_description(channel, dialect))
+            return web.Response(status=304, headers=describe(channel, dialect))
         headers = await _headers(request, channel, dialect, algorithm)
         if channel.state is State.WRITING:
             headers["Upload-Offset"] = str(channel.size)
@@ -197,14 +197,15 @@ def _unchanged(request: web.BaseRequest, channel: Channel) -> bool:
 async def _headers(
     request: web.BaseRequest, channel: Channel, dialect: Dialect, algorithm: str | None
 ) -> dict[str, str]:
-    headers = _description(channel, dialect)
+    headers = describe(channel, dialect)
     if algorithm is not None and channel.state is State.FINISHED:
         raw = await digest_of(channel, algorithm)
         headers["Repr-Digest"] = digest.repr_digest(algorithm, raw)
     return headers
 
 
-def _description(channel: Channel, dialect: Dialect) -> dict[str, str]:
+def describe(channel: Channel, dialect: Dialect) -> dict[str, str]:
+    """The headers of a channel's bytes, but for their length and range."""
     meta = channel.meta
     headers = {"ETag": channel.etag, **DATA_HEADERS}
     if meta.content_type is not None:
@@ -239,6 +240,12 @@ async def digest_of(channel: Channel, algorithm: str) -> bytes:
                 await asyncio.to_thread(hashing.update, chunk)
         channel.digests[algorithm] = hashing.digest()
     return channel.digests[algorithm]
+
+
+def receipt(channel: Channel, base: str, prefix: str) -> tuple[dict[str, str], str]:
+    """Headers and text of the answer to an upload: one line, its URL below `base` and `prefix`."""
+    headers = {"ETag": channel.etag, "Access-Control-Allow-Origin": "*", "Server": "filepipe"}
+    return headers, f"{base.rstrip('/')}{prefix}/{quote_key(channel.key)}\n"
 
 
 def digest_headers(channel: Channel, headers: Mapping[str, str]) -> dict[str, str]:

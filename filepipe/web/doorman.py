@@ -1,0 +1,245 @@
+"""Meets every connection, and serves the small plain transfers itself.
+
+A PUT or GET of a kilobyte costs a general HTTP server several times what the transfer costs. The
+doorman answers those that are plain (`filepipe.protocols.plain`) and small through the same
+directory, channels and ledger, with the same headers and the same line in the log. Everything else
+it hands to aiohttp, bytes untouched, as if it had never been there.
+
+Rule 1: what it begins to answer it can finish without waiting for anybody but a writer.
+Rule 2: bytes that arrive while it waits end its part: aiohttp gets all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import Protocol, cast
+
+from filepipe.errors import FilepipeError
+from filepipe.protocols.plain import PlainRequest, parse_plain
+from filepipe.web.connection import Census, ConnectionLimits
+
+MAX_BODY = 64 * 1024
+"""Bytes of a body that the doorman takes or gives."""
+
+
+LEFT = 499
+"""The status in the log of a request whose client left before its answer."""
+
+
+class Answer:
+    """A whole answer, small enough for one write."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def render(self, request_id: str, *, close: bool) -> bytes:
+        """The bytes for the wire."""
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        lines += (
+            f"Content-Length: {len(self.body)}",
+            f"X-Request-Id: {request_id}",
+            f"Date: {_date()}",
+        )
+        if close:
+            lines.append("Connection: close")
+        return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + self.body
+
+
+class Counter(Protocol):
+    """What the doorman asks of a front: answers, and a record of what was answered."""
+
+    def put(self, request: PlainRequest) -> Answer | None:
+        """Store the body at once; None if that takes more. Raises `FilepipeError`."""
+
+    async def get(self, request: PlainRequest) -> Answer | None:
+        """Wait for the key and answer; None if the body is not small or not whole yet.
+
+        Raises `FilepipeError`.
+        """
+
+    def refuse(self, error: FilepipeError) -> Answer:
+        """The answer to a refusal."""
+
+    def begin(self) -> str:
+        """An id for the next request."""
+
+    def record(
+        self, request: PlainRequest, request_id: str, remote: str, status: int, size: int,
+        started: float,
+    ) -> None:  # fmt: skip
+        """Write the line in the log; the answer had `size` bytes."""
+
+
+class Doorman(asyncio.Protocol):
+    """One connection, until it is handed over."""
+
+    __slots__ = (
+        "_answering", "_census", "_counter", "_data", "_hire", "_limits", "_timer", "_transport",
+        "_waiting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        counter: Counter,
+        hire: Callable[[], asyncio.Protocol],
+        limits: ConnectionLimits,
+        census: Census,
+    ) -> None:
+        self._counter = counter
+        self._hire = hire
+        self._limits = limits
+        self._census = census
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._data = b""
+        self._answering: asyncio.Task[None] | None = None
+        self._waiting: tuple[PlainRequest, str, float] | None = None
+
+    # -- asyncio's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it, and start the deadline of its first head."""
+        # uvloop's transports are of no class of asyncio
+        self._transport = cast(asyncio.Transport, transport)
+        self._census.enter(self)
+        self._start_timer(self._limits.head_timeout, self._late)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The peer left: nobody waits any more."""
+        self._census.leave(self)
+        self._stop_timer()
+        if self._answering is not None:
+            self._answering.cancel()
+            self._record(LEFT, 0)
+        self._transport = None
+
+    def data_received(self, data: bytes) -> None:
+        """Serve a plain request when it is whole; hand over what is none."""
+        if self._answering is not None:
+            self._answering.cancel()
+            self._hand_over(self._data + data)
+            return
+        self._data = data = self._data + data if self._data else data
+        request = parse_plain(data, MAX_BODY)
+        if request is None:
+            self._hand_over(data)
+        elif request.missing == 0:
+            self._serve(request)
+        else:
+            self._start_timer(self._limits.head_timeout, self._late)
+
+    def pause_writing(self) -> None:
+        """The peer does not read: no further request is taken from it."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    # -- serving
+
+    def _serve(self, request: PlainRequest) -> None:
+        self._stop_timer()
+        self._waiting = (request, self._counter.begin(), time.perf_counter())
+        if request.method == "GET":
+            self._answering = asyncio.get_running_loop().create_task(self._get(request))
+            return
+        try:
+            answer = self._counter.put(request)
+        except FilepipeError as error:
+            answer = self._counter.refuse(error)
+        if answer is None:
+            self._hand_over(self._data)
+        else:
+            self._send(request, answer)
+
+    async def _get(self, request: PlainRequest) -> None:
+        try:
+            answer = await self._counter.get(request)
+        except FilepipeError as error:
+            answer = self._counter.refuse(error)
+        self._answering = None
+        if answer is None:
+            self._hand_over(self._data)
+        else:
+            self._send(request, answer)
+
+    def _send(self, request: PlainRequest, answer: Answer) -> None:
+        transport = self._transport
+        assert transport is not None
+        assert self._waiting is not None
+        transport.write(answer.render(self._waiting[1], close=request.close))
+        self._record(answer.status, len(answer.body) if answer.status == 200 else 0)
+        self._data = b""
+        self._waiting = None
+        if request.close:
+            transport.close()
+        else:
+            self._start_timer(self._limits.keepalive_timeout, transport.close)
+
+    def _record(self, status: int, size: int) -> None:
+        assert self._transport is not None
+        assert self._waiting is not None
+        request, request_id, started = self._waiting
+        peer = self._transport.get_extra_info("peername")
+        remote = peer[0] if isinstance(peer, tuple) else ""
+        self._counter.record(request, request_id, remote, status, size, started)
+
+    # -- the end of its part
+
+    def dismiss(self) -> None:
+        """The daemon stops."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _hand_over(self, data: bytes) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self._stop_timer()
+        self._census.leave(self)
+        self._transport = None
+        self._data = b""
+        connection = self._hire()
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        connection.data_received(data)
+
+    def _late(self) -> None:
+        self._timer = None
+        if self._data:
+            # a whole head without its body: how long that may take is not the doorman's to say
+            self._hand_over(self._data)
+        elif self._transport is not None:
+            self._transport.close()
+
+    def _start_timer(self, seconds: float, act: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(seconds, act)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+_dated = (0, "")
+
+
+def _date() -> str:
+    global _dated  # noqa: PLW0603 - a memory of one second
+    now = int(time.time())
+    if _dated[0] != now:
+        _dated = (now, formatdate(now, usegmt=True))
+    return _dated[1]

@@ -99,7 +99,7 @@ class FakeOrigin:
         seen.body = await request.read()
         key = request.match_info["key"]
         self.objects[key] = Object(seen.body)
-        text = "" if self.silent_put else f"{self.url}/{key}?t=1\n"
+        text = "" if self.silent_put else f"{self.url}{request.rel_url.raw_path}?t=1\n"
         return web.Response(text=text)
 
     async def _delete(self, request: web.Request, seen: Seen) -> web.StreamResponse:

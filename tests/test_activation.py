@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import pytest
+
 from filepipe.activation import inherited_sockets
 from filepipe.errors import ConfigError
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filepipe.notify import Notifier
 from hypothesis import given
 from hypothesis import strategies as st
+
+from filepipe.notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

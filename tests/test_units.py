@@ -8,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from filepipe.errors import ConfigError
 from filepipe.units import (
     Installation,
@@ -16,8 +19,6 @@ from filepipe.units import (
     systemd_unit,
     systemd_user_unit,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 DISK = Path("/mnt/disk/filepipe")
 
@@ -46,7 +47,7 @@ def test_a_storage_path_needs_its_mount_and_may_be_written() -> None:
     """Without the mount there is no start; with it, the folder is made and opened up."""
     unit = systemd_unit(Installation(storage_paths=(DISK, Path("/mnt/my disk"))))
     assert values(unit, "RequiresMountsFor") == ['/mnt/disk/filepipe "/mnt/my disk"']
-    assert values(unit, "ReadWritePaths") == [str(DISK), '"/mnt/my disk"']
+    assert values(unit, "ReadWritePaths") == ["-/mnt/disk/filepipe", '"-/mnt/my disk"']
     assert values(unit, "ExecStartPre") == [
         "+/usr/bin/install -d -m 0700 -o filepipe -- /mnt/disk/filepipe",
         '+/usr/bin/install -d -m 0700 -o filepipe -- "/mnt/my disk"',
@@ -66,7 +67,7 @@ def test_what_the_sandbox_hides_is_shown_path_by_path(hidden: str) -> None:
     )
     assert values(unit, "ProtectHome") == ["tmpfs"]
     assert values(unit, "BindReadOnlyPaths") == [str(program)]
-    assert values(unit, "BindPaths") == [str(storage)]
+    assert values(unit, "BindPaths") == [f"-{storage}"]
     assert values(unit, "ReadWritePaths") == []
 
 
@@ -118,7 +119,7 @@ def test_any_printable_path_arrives_as_it_is(name: str) -> None:
     assert words(line) == ["/usr/local/bin/filepipe", "serve", "--config", str(path)]
     unit = systemd_unit(Installation(config=path, storage_paths=(path,)))
     (line,) = values(unit, "ReadWritePaths")
-    assert [word.replace("%%", "%") for word in shlex.split(line)] == [str(path)]
+    assert [word.replace("%%", "%") for word in shlex.split(line)] == [f"-{path}"]
     (line,) = values(unit, "LoadCredential")
     assert line.replace("%%", "%") == f"config:{path}"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from filepipe.cli import supervisors
 from filepipe.cli.main import main
 from filepipe.config import describe

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from filepipe.cli import supervisors
 from filepipe.cli.supervisors import Launchd, ServiceError, Systemd, supervisor
 from filepipe.units import Installation

@@ -7,6 +7,8 @@ import functools
 import logging
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, TextIO, cast
 
 import structlog
@@ -15,15 +17,21 @@ from structlog.typing import FilteringBoundLogger, Processor
 from filepipe.logs.limiter import KIND, LogLimiter
 from filepipe.logs.render import ConsoleRenderer, prepare, render_json
 
+Schedule = Callable[[Callable[[], None]], object]
+"""Calls what it is given, soon and on the same thread."""
+
+_MOST_PENDING = 512
+
 
 def configure(level: str = "info", fmt: str = "auto", stream: TextIO | None = None) -> None:
     """Log from `level` on as `fmt` (auto, console, json) to `stream`, by default stderr.
 
     May be called again: the loggers that exist follow.
     """
-    # Whoever starts us with stderr closed wants no log.
-    stream = stream or sys.stderr or open(os.devnull, "w")  # noqa: SIM115 - open as long as we run
-    sink = cast(BinaryIO, _Stream(stream))
+    stream = stream or sys.stderr  # which is None where we were started with stderr closed
+    global _stream  # noqa: PLW0603 - there is one log in a process
+    _stream = _Stream(stream)
+    sink = cast(BinaryIO, _stream)
     chain: list[Processor] = [LogLimiter(), prepare, _renderer(fmt, stream)]
     structlog.configure(
         processors=chain,
@@ -40,8 +48,25 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return logger
 
 
-def _renderer(fmt: str, stream: TextIO) -> Processor:
-    terminal = stream.isatty()
+@contextlib.contextmanager
+def gathered(schedule: Schedule) -> Iterator[None]:
+    """Write this thread's lines together whenever `schedule` says so; all are out on leaving.
+
+    A system call for each line would cost more than a small transfer.
+    """
+    stream = _stream
+    if stream is None:
+        yield
+        return
+    stream.gather(schedule)
+    try:
+        yield
+    finally:
+        stream.gather(None)
+
+
+def _renderer(fmt: str, stream: TextIO | None) -> Processor:
+    terminal = stream is not None and stream.isatty()
     if fmt == "json" or (fmt == "auto" and not terminal):
         return render_json
     return ConsoleRenderer(
@@ -51,11 +76,11 @@ def _renderer(fmt: str, stream: TextIO) -> Processor:
     )
 
 
-def _is_journal(stream: TextIO) -> bool:
+def _is_journal(stream: TextIO | None) -> bool:
     """Whether the journal reads the stream; the variable alone may be inherited (sd-daemon(3))."""
     try:
-        status = os.fstat(stream.fileno())
-    except (AttributeError, OSError, ValueError):
+        status = os.fstat(stream.fileno() if stream else -1)
+    except (OSError, ValueError):
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
@@ -65,14 +90,36 @@ class _Stream:
 
     def __init__(self, stream: TextIO) -> None:
         self._buffer = stream.buffer
+        self._pending: list[bytes] = []
+        self._schedule: Schedule | None = None
+        self._thread = 0
 
     def write(self, line: bytes) -> None:
-        with contextlib.suppress(OSError, ValueError):  # no room, no reader, closed
-            self._buffer.write(line)
-            self._buffer.flush()
+        self._pending.append(line)
+        if self._schedule is None or self._thread != threading.get_ident():
+            self.write_out()
+        elif len(self._pending) == 1:
+            self._schedule(self.write_out)
+        elif len(self._pending) >= _MOST_PENDING:
+            self.write_out()
 
     def flush(self) -> None:
         """Nothing: each line is on its way when it is written."""
+
+    def write_out(self) -> None:
+        lines, self._pending = self._pending, []
+        if lines:
+            with contextlib.suppress(OSError, ValueError):  # no room, no reader, closed
+                self._buffer.write(b"".join(lines))
+                self._buffer.flush()
+
+    def gather(self, schedule: Schedule | None) -> None:
+        self.write_out()
+        self._schedule = schedule
+        self._thread = threading.get_ident()
+
+
+_stream: _Stream | None = None
 
 
 class _Bridge(logging.Handler):

@@ -136,11 +136,16 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
     )
     mounted: dict[str, Front] = {"file-pipe": FilePipe(context)}
     fronts: dict[str, Front] = {**mounted, "auto": Auto(context, mounted)}
-    lag = asyncio.create_task(watch_loop_lag(service.statistics))
+    census = Census()
+    chores = [
+        asyncio.create_task(watch_loop_lag(service.statistics)),
+        asyncio.create_task(census.supervise()),
+    ]
     try:
-        yield App(settings, service, plane, shutdown, Census(), fronts, context)
+        yield App(settings, service, plane, shutdown, census, fronts, context)
     finally:
-        lag.cancel()
+        for chore in chores:
+            chore.cancel()
         await plane.aclose()
         await service.aclose()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import resource
 import signal
 import sys
@@ -18,6 +19,9 @@ from filepipe.notify import Notifier
 from filepipe.private_folder import PrivateFolder
 
 log = get_logger("filepipe.daemon")
+
+LOG_DELAY = 0.05
+"""Seconds for which lines of the log are gathered."""
 
 CUT = 1.0
 """Seconds that handlers get to notice that they are cut; aiohttp waits for them twice."""
@@ -57,25 +61,32 @@ def _raise_file_limit() -> None:
 
 
 async def _serve(settings: Settings, inherited: dict[str, list[Any]]) -> int:
-    _log_loop_errors()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_loop_error)
     notifier = Notifier.from_environment()
-    async with make_app(settings) as app:
-        listeners = await open_all(app, inherited)
-        try:
-            _on_signals(app.shutdown.signal)
-            _announce(app, listeners)
-            notifier.ready(f"serving on {', '.join(_addresses(listeners))}")
-            watchdog = asyncio.create_task(_feed_watchdog(notifier, app))
+    with logs.gathered(functools.partial(loop.call_later, LOG_DELAY)):
+        async with make_app(settings) as app:
+            listeners = await open_all(app, inherited)
             try:
-                await _wait_for_end(app, notifier)
+                await _live(app, listeners, notifier)
             finally:
-                watchdog.cancel()
-        finally:
-            close_all(listeners)
-            await app.cut()
-            await asyncio.gather(*(listener.server.shutdown(CUT) for listener in listeners))
-    log.info("stopped")
+                close_all(listeners)
+                await app.cut()
+                await asyncio.gather(*(listener.server.shutdown(CUT) for listener in listeners))
+        log.info("stopped")
     return 0
+
+
+async def _live(app: App, listeners: Sequence[Listener], notifier: Notifier) -> None:
+    """Serve until everything is drained, or is to be cut."""
+    _on_signals(app.shutdown.signal)
+    _announce(app, listeners)
+    notifier.ready(f"serving on {', '.join(_addresses(listeners))}")
+    watchdog = asyncio.create_task(_feed_watchdog(notifier, app))
+    try:
+        await _wait_for_end(app, notifier)
+    finally:
+        watchdog.cancel()
 
 
 async def _wait_for_end(app: App, notifier: Notifier) -> None:
@@ -138,10 +149,6 @@ async def _feed_watchdog(notifier: Notifier, app: App) -> None:
         )
 
 
-def _log_loop_errors() -> None:
+def _log_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """One bounded line for what nobody awaited, such as accepting without a free descriptor."""
-
-    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        log.error("event loop", reason=context.get("message"), exc_info=context.get("exception"))
-
-    asyncio.get_running_loop().set_exception_handler(handle)
+    log.error("event loop", reason=context.get("message"), exc_info=context.get("exception"))

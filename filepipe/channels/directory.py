@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from filepipe.channels.channel import Channel, Kind
 from filepipe.channels.retention import Retention
@@ -20,6 +21,11 @@ from filepipe.keys import Key
 from filepipe.storage.interface import Blob
 
 _VISIBLE = (State.WRITING, State.FINISHED)
+
+
+class _Timer(NamedTuple):
+    deadline: float
+    handle: asyncio.TimerHandle
 
 
 class Directory:
@@ -34,7 +40,7 @@ class Directory:
         self._channels: dict[Key, Channel] = {}
         self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
         self._waiting_count = 0
-        self._timers: dict[Channel, asyncio.TimerHandle] = {}
+        self._timers: dict[Channel, _Timer] = {}
         self._read_before: dict[Channel, None] = {}
         self._discards: set[asyncio.Task[None]] = set()
 
@@ -153,20 +159,37 @@ class Directory:
             self._schedule(channel)
 
     def _schedule(self, channel: Channel) -> None:
-        if (timer := self._timers.pop(channel, None)) is not None:
-            timer.cancel()
-        self._read_before.pop(channel, None)
-        if channel.first_read is not None and not channel.readers:
-            self._read_before[channel] = None
+        """See to it that a timer runs that is not too late; it looks again when it fires."""
+        if channel.first_read is not None:
+            self._read_before.pop(channel, None)
+            if not channel.readers:
+                self._read_before[channel] = None
         deadline = channel.retention.deadline(channel.usage())
-        if deadline is not None:
-            delay = max(0.0, deadline - time.monotonic())
-            loop = asyncio.get_running_loop()
-            self._timers[channel] = loop.call_later(delay, self._forget, channel)
+        timer = self._timers.get(channel)
+        if deadline is None or (timer is not None and timer.deadline <= deadline):
+            return
+        if timer is not None:
+            timer.handle.cancel()
+        self._start_timer(channel, deadline)
+
+    def _start_timer(self, channel: Channel, deadline: float) -> None:
+        delay = max(0.0, deadline - time.monotonic())
+        handle = asyncio.get_running_loop().call_later(delay, self._expire, channel)
+        self._timers[channel] = _Timer(deadline, handle)
+
+    def _expire(self, channel: Channel) -> None:
+        del self._timers[channel]
+        deadline = channel.retention.deadline(channel.usage())
+        if deadline is None:
+            return  # read again; the timer starts when the reader leaves
+        if deadline > time.monotonic():
+            self._start_timer(channel, deadline)
+        else:
+            self._forget(channel)
 
     def _forget(self, channel: Channel) -> None:
         if (timer := self._timers.pop(channel, None)) is not None:
-            timer.cancel()
+            timer.handle.cancel()
         self._read_before.pop(channel, None)
         if self._channels.get(channel.key) is channel:
             del self._channels[channel.key]

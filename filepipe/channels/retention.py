@@ -20,9 +20,9 @@ class Retention:
     """Seconds for which the bytes stay after the upload's end.
 
     `after_end` counts from the end of the upload. With `after_first_read` (protocol `file-pipe`)
-    the clock of the first reader runs beside it and the earlier one wins, whoever still reads. Without
-    it (protocol `auto`) `after_end` starts anew when the last reader leaves, and never runs out
-    under a reader.
+    the clock of the first reader runs beside it and the earlier one wins, whoever still reads.
+    Without it (protocol `auto`) `after_end` starts anew when the last reader leaves, and never
+    runs out under a reader.
     """
 
     after_end: float

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -42,6 +43,9 @@ LATE = _canned("408 Request Timeout", "the request's head did not arrive within 
 _FULL = _canned(
     "503 Service Unavailable", "too many connections, try again later", "Retry-After: 5"
 )
+
+SWEEP = 0.5
+"""Seconds between two looks at the deadlines."""
 
 LINGER = 1.0
 """Seconds for which a refused connection is still read, so that no reset eats its answer."""
@@ -146,19 +150,24 @@ def _refusal(status: int, exc: BaseException | None) -> tuple[int, str]:
     return status, "the server failed"
 
 
-@runtime_checkable
-class Dismissible(Protocol):
-    """A connection that closes when it is told to."""
+class Supervised(Protocol):
+    """A connection whose deadline, a moment of `time.monotonic`, the census looks at."""
+
+    deadline: float | None
+
+    def expire(self) -> None:
+        """The deadline has passed."""
 
     def dismiss(self) -> None:
-        """Close."""
+        """Close: the daemon stops."""
 
 
 class Census:
-    """How many connections are open, over all listeners."""
+    """The connections that are open, over all listeners."""
 
     def __init__(self) -> None:
         self.open: set[asyncio.Protocol] = set()
+        self.supervised: set[Supervised] = set()
         self.refused = 0
         self.lingering = 0
 
@@ -166,15 +175,26 @@ class Census:
         """One more."""
         self.open.add(connection)
 
-    def dismiss(self) -> None:
-        """Close those that have no request under way; aiohttp closes its own."""
-        for connection in list(self.open):
-            if isinstance(connection, Dismissible):
-                connection.dismiss()
-
     def leave(self, connection: asyncio.Protocol) -> None:
-        """One less; no matter if it left before."""
+        """One less."""
         self.open.discard(connection)
+
+    async def supervise(self) -> None:
+        """Look at the deadlines until cancelled.
+
+        A timer for each connection would cost more than many a request.
+        """
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = time.monotonic()
+            for connection in list(self.supervised):
+                if connection.deadline is not None and connection.deadline <= now:
+                    connection.expire()
+
+    def dismiss(self) -> None:
+        """Close the supervised; aiohttp closes its own."""
+        for connection in list(self.supervised):
+            connection.dismiss()
 
 
 MOST_LINGERING = 128

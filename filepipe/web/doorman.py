@@ -83,8 +83,8 @@ class Doorman(asyncio.Protocol):
     """One connection, until it is handed over."""
 
     __slots__ = (
-        "_answering", "_census", "_counter", "_data", "_hire", "_limits", "_timer", "_transport",
-        "_waiting",
+        "_answering", "_census", "_counter", "_data", "_hire", "_limits", "_transport", "_waiting",
+        "deadline",
     )  # fmt: skip
 
     def __init__(
@@ -99,7 +99,7 @@ class Doorman(asyncio.Protocol):
         self._limits = limits
         self._census = census
         self._transport: asyncio.Transport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.deadline: float | None = None
         self._data = b""
         self._answering: asyncio.Task[None] | None = None
         self._waiting: tuple[PlainRequest, str, float] | None = None
@@ -111,12 +111,13 @@ class Doorman(asyncio.Protocol):
         # uvloop's transports are of no class of asyncio
         self._transport = cast(asyncio.Transport, transport)
         self._census.enter(self)
-        self._start_timer(self._limits.head_timeout, self._late)
+        self._census.supervised.add(self)
+        self.deadline = time.monotonic() + self._limits.head_timeout
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The peer left: nobody waits any more."""
         self._census.leave(self)
-        self._stop_timer()
+        self._census.supervised.discard(self)
         if self._answering is not None:
             self._answering.cancel()
             self._record(LEFT, 0)
@@ -135,7 +136,7 @@ class Doorman(asyncio.Protocol):
         elif request.missing == 0:
             self._serve(request)
         else:
-            self._start_timer(self._limits.head_timeout, self._late)
+            self.deadline = time.monotonic() + self._limits.head_timeout
 
     def pause_writing(self) -> None:
         """The peer does not read: no further request is taken from it."""
@@ -150,7 +151,7 @@ class Doorman(asyncio.Protocol):
     # -- serving
 
     def _serve(self, request: PlainRequest) -> None:
-        self._stop_timer()
+        self.deadline = None
         self._waiting = (request, self._counter.begin(), time.perf_counter())
         if request.method == "GET":
             self._answering = asyncio.get_running_loop().create_task(self._get(request))
@@ -186,7 +187,7 @@ class Doorman(asyncio.Protocol):
         if request.close:
             transport.close()
         else:
-            self._start_timer(self._limits.keepalive_timeout, transport.close)
+            self.deadline = time.monotonic() + self._limits.keepalive_timeout
 
     def _record(self, status: int, size: int) -> None:
         assert self._transport is not None
@@ -207,8 +208,8 @@ class Doorman(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        self._stop_timer()
         self._census.leave(self)
+        self._census.supervised.discard(self)
         self._transport = None
         self._data = b""
         connection = self._hire()
@@ -216,22 +217,14 @@ class Doorman(asyncio.Protocol):
         connection.connection_made(transport)
         connection.data_received(data)
 
-    def _late(self) -> None:
-        self._timer = None
+    def expire(self) -> None:
+        """The deadline has passed: a next head, or the body of one, did not come."""
+        self.deadline = None
         if self._data:
-            # a whole head without its body: how long that may take is not the doorman's to say
+            # how long a body may take is not the doorman's to say
             self._hand_over(self._data)
         elif self._transport is not None:
             self._transport.close()
-
-    def _start_timer(self, seconds: float, act: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = asyncio.get_running_loop().call_later(seconds, act)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
 
 _dated = (0, "")

@@ -35,7 +35,7 @@ Fields = dict[str, object]
 def prepare(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Order the fields, write out an exception, and remove every secret."""
     fields: EventDict = {
-        "timestamp": _timestamp(),
+        "timestamp": timestamp(),
         "level": _LEVELS.get(method, method),
         "event": "",
         "logger": logger.name,
@@ -48,7 +48,8 @@ def prepare(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return fields
 
 
-def _timestamp() -> str:
+def timestamp() -> str:
+    """Now, in UTC, to the millisecond."""
     # Three times as fast as strftime, which is much of the cost of a line.
     return datetime.now(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 

@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
@@ -40,6 +40,14 @@ def configure(level: str = "info", fmt: str = "auto", stream: TextIO | None = No
         cache_logger_on_first_use=False,
     )
     _bridge(level)
+    plain = chain[-1] is render_json and level in ("debug", "info")
+    global _json_sink  # noqa: PLW0603 - there is one log in a process
+    _json_sink = _stream.write if plain else None
+
+
+def json_sink() -> Callable[[bytes], None] | None:
+    """Where a line of level info goes, if lines are JSON and info is logged; else None."""
+    return _json_sink
 
 
 def get_logger(name: str) -> FilteringBoundLogger:
@@ -86,19 +94,24 @@ def _is_journal(stream: TextIO | None) -> bool:
 
 
 class _Stream:
-    """The bytes below a text stream. A log that cannot be written must not stop a transfer."""
+    """The bytes below a text stream. A log that cannot be written must not stop a transfer.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._buffer = stream.buffer
+    Only the thread that gathers touches what is pending; the lines of others go straight out.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream  # which closes its buffer when nobody knows it any more
+        self._buffer: Any = getattr(stream, "buffer", None)
         self._pending: list[bytes] = []
         self._schedule: Schedule | None = None
         self._thread = 0
 
     def write(self, line: bytes) -> None:
-        self._pending.append(line)
         if self._schedule is None or self._thread != threading.get_ident():
-            self.write_out()
-        elif len(self._pending) == 1:
+            self._put(line)
+            return
+        self._pending.append(line)
+        if len(self._pending) == 1:
             self._schedule(self.write_out)
         elif len(self._pending) >= _MOST_PENDING:
             self.write_out()
@@ -109,9 +122,13 @@ class _Stream:
     def write_out(self) -> None:
         lines, self._pending = self._pending, []
         if lines:
-            with contextlib.suppress(OSError, ValueError):  # no room, no reader, closed
-                self._buffer.write(b"".join(lines))
-                self._buffer.flush()
+            self._put(b"".join(lines))
+
+    def _put(self, lines: bytes) -> None:
+        # No room, no reader, closed; or it was never open.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            self._buffer.write(lines)
+            self._buffer.flush()
 
     def gather(self, schedule: Schedule | None) -> None:
         self.write_out()
@@ -120,6 +137,7 @@ class _Stream:
 
 
 _stream: _Stream | None = None
+_json_sink: Callable[[bytes], None] | None = None
 
 
 class _Bridge(logging.Handler):

@@ -6,10 +6,9 @@ import itertools
 import secrets
 import time
 
-from filepipe.logs import get_logger
+from filepipe.logs import log_request
 from filepipe.service import Statistics
 
-_log = get_logger("filepipe.access")
 _run = secrets.token_hex(4)
 _numbers = itertools.count(1)
 
@@ -23,23 +22,16 @@ def record(
     statistics: Statistics,
     request_id: str,
     remote: str,
-    method: str,
-    path: str,
+    request_line: tuple[str, str],
     status: int,
-    bytes_in: int,
-    bytes_out: int,
+    size: tuple[int, int],
     started: float,
 ) -> None:
-    """Count the answer and log it; `path` has no query, `started` is of `time.perf_counter`."""
+    """Count the answer and log it.
+
+    `request_line` is method and path, without the query; `size` the bytes of the bodies in and
+    out; `started` a moment of `time.perf_counter`.
+    """
     statistics.responses[status] += 1
-    _log.info(
-        "request",
-        request_id=request_id,
-        remote=remote,
-        method=method,
-        path=path,
-        status=status,
-        bytes_in=bytes_in,
-        bytes_out=bytes_out,
-        seconds=round(time.perf_counter() - started, 6),
-    )
+    method, path = request_line
+    log_request(request_id, remote, method, path, status, size, time.perf_counter() - started)

@@ -56,11 +56,9 @@ class Entry:
                 self._context.service.statistics,
                 exchange.id,
                 request.remote or "",
-                request.method,
-                exchange.path,
+                (request.method, exchange.path),
                 status,
-                exchange.bytes_in,
-                exchange.bytes_out,
+                (exchange.bytes_in, exchange.bytes_out),
                 started,
             )
 

@@ -91,9 +91,14 @@ class SmallTransfers:
         else:
             given = size
         access_log.record(
-            self._context.service.statistics, request_id, remote, request.method, request.path,
-            status, taken, given, started,
-        )  # fmt: skip
+            self._context.service.statistics,
+            request_id,
+            remote,
+            (request.method, request.path),
+            status,
+            (taken, given),
+            started,
+        )
 
     def _key(self, request: PlainRequest) -> Key | None:
         """The key; None where the name is not a key's."""

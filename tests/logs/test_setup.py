@@ -6,13 +6,14 @@ import io
 import logging
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from filepipe.logs import configure, get_logger
+from filepipe.logs import configure, gathered, get_logger
 
 CANARY = "canary7f3a"
 
@@ -148,3 +149,50 @@ def test_no_secret_reaches_the_stream(fmt: str, configured: Callable[..., object
     logger.error("failed", exc_info=error, reason=error, seen=f"Bearer {CANARY}".encode())
     assert len(log.lines()) >= 3
     assert CANARY not in log.raw.getvalue().decode()
+
+
+def test_gathered_lines_are_written_when_they_are_scheduled(
+    configured: Callable[..., object],
+) -> None:
+    """One call for many lines, in their order; what is left goes out at the end."""
+    log = configured()
+    calls: list[Callable[[], None]] = []
+    with gathered(calls.append):
+        get_logger("x").info("one")
+        get_logger("x").info("two")
+        assert (log.lines(), len(calls)) == ([], 1)
+        calls.pop()()
+        assert [event["event"] for event in log.events()] == ["one", "two"]
+        get_logger("x").info("three")
+    assert [event["event"] for event in log.events()] == ["one", "two", "three"]
+    get_logger("x").info("four")
+    assert len(log.lines()) == 4
+
+
+def test_gathered_lines_are_never_too_many(configured: Callable[..., object]) -> None:
+    """A burst between two turns of the loop is written before it is all of the memory."""
+    log = configured()
+    with gathered(lambda _: None):
+        for number in range(600):
+            get_logger("x").info("e", n=number)
+        assert len(log.lines()) == 512
+
+
+def test_other_threads_do_not_wait_for_the_one_that_gathers(
+    configured: Callable[..., object],
+) -> None:
+    """Their lines go straight out, and none is lost."""
+    log = configured()
+    with gathered(lambda _: None):
+        get_logger("x").info("mine")
+        other = threading.Thread(target=lambda: get_logger("x").info("theirs"))
+        other.start()
+        other.join()
+        assert [event["event"] for event in log.events()] == ["theirs"]
+    assert [event["event"] for event in log.events()] == ["theirs", "mine"]
+
+
+def test_gathering_without_a_set_up_does_nothing() -> None:
+    """There is no stream yet, or it is not ours."""
+    with gathered(lambda _: None):
+        pass

@@ -100,6 +100,8 @@ async def _open(app: App, listen: Listen, socks: Sequence[socket.socket]) -> Lis
             factory, listen.host, listen.port, backlog=BACKLOG, reuse_address=True, **tls
         )
         acceptors = [acceptor]
+        for sock in acceptor.sockets:
+            _keep_alive(sock)
         addresses = tuple(_name(sock) for sock in acceptor.sockets)
     return Listener(listen, addresses, _audience(listen, loopback_only), server, tuple(acceptors))
 
@@ -161,6 +163,17 @@ def _is_loopback(listen: Listen, socks: Sequence[socket.socket]) -> bool:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    """Let the kernel find out, within two minutes, that a silent peer is gone.
+
+    A waiting reader sends nothing for an hour; what it accepts inherits this on Linux.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _audience(listen: Listen, loopback_only: bool) -> str:

@@ -59,7 +59,9 @@ def _max_disk(value: object, info: ValidationInfo) -> int | None:
         return values.limit(value)
     folder: Path = info.data.get("data_dir") or Path("/")
     try:
-        existing = next(part for part in (folder, *folder.parents) if part.exists())
+        # our own folder first: a sandbox may show another disk at its parents
+        parts = (folder / "filepipe", folder, *folder.parents)
+        existing = next(part for part in parts if part.exists())
         room = os.statvfs(existing)
     except OSError as error:
         raise ValueError(f"auto cannot look at {folder}: {error.strerror}") from None

@@ -106,7 +106,8 @@ class Plane:
             move.gauge.home.cancel(move)
 
     async def aclose(self) -> None:
-        """Cut every move and end the threads."""
+        """Cut every move and end the threads; nothing more is taken."""
+        self._enabled = False
         for worker in self._workers:
             await asyncio.to_thread(worker.stop)
         self._workers.clear()

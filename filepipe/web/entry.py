@@ -92,10 +92,12 @@ class Entry:
         """Send what is not sent yet, so that the log tells of the whole exchange."""
         if request.transport is None or request.transport.is_closing():
             return
+        connection = request.protocol
+        assert isinstance(connection, Connection)
         if not response.prepared:
             response.headers.setdefault("Server", "filepipe")
             response.headers["X-Request-Id"] = request[EXCHANGE].id
-            if not request.content.is_eof():
+            if connection.detached or not request.content.is_eof():
                 response.force_close()
         elif request.writer.output_size == 0:
             return

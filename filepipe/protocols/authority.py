@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 from filepipe.errors import BadRequest, Misdirected
@@ -29,6 +30,11 @@ def check_host(host: str | None, version_1_1: bool, loopback_only: bool) -> None
         if version_1_1:
             raise BadRequest("Host header is missing")
         return
+    _check(host, loopback_only)
+
+
+@lru_cache(maxsize=256)  # a daemon is called by few names; what is refused is not kept
+def _check(host: str, loopback_only: bool) -> None:
     found = _HOST.fullmatch(host)
     if found is None or int(found["port"] or 0) > _MAX_PORT or not _is_address(found["host"]):
         raise BadRequest("Host header is malformed")

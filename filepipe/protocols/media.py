@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 MAX_FIELD_BYTES: Final = 255
@@ -87,9 +88,14 @@ def _clean(value: str | None, grammar: re.Pattern[str]) -> str | None:
     if value is None:
         return None
     trimmed = value.strip(" \t")
-    if len(trimmed) > MAX_FIELD_BYTES or not grammar.fullmatch(trimmed):
+    if len(trimmed) > MAX_FIELD_BYTES or not _obeys(trimmed, grammar):
         return None
     return trimmed
+
+
+@lru_cache(maxsize=256)  # a daemon meets the same few types over and over
+def _obeys(text: str, grammar: re.Pattern[str]) -> bool:
+    return grammar.fullmatch(text) is not None
 
 
 def is_inert(content_type: str | None) -> bool:

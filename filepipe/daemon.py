@@ -66,6 +66,7 @@ async def _serve(settings: Settings, inherited: dict[str, list[Any]]) -> int:
     notifier = Notifier.from_environment()
     with logs.gathered(functools.partial(loop.call_later, LOG_DELAY)):
         async with make_app(settings) as app:
+            _on_signals(app.shutdown.signal)
             listeners = await open_all(app, inherited)
             try:
                 await _live(app, listeners, notifier)
@@ -79,7 +80,6 @@ async def _serve(settings: Settings, inherited: dict[str, list[Any]]) -> int:
 
 async def _live(app: App, listeners: Sequence[Listener], notifier: Notifier) -> None:
     """Serve until everything is drained, or is to be cut."""
-    _on_signals(app.shutdown.signal)
     _announce(app, listeners)
     notifier.ready(f"serving on {', '.join(_addresses(listeners))}")
     watchdog = asyncio.create_task(_feed_watchdog(notifier, app))
@@ -92,8 +92,10 @@ async def _live(app: App, listeners: Sequence[Listener], notifier: Notifier) -> 
 async def _wait_for_end(app: App, notifier: Notifier) -> None:
     await app.shutdown.asked()
     notifier.stopping()
-    app.service.directory.drain()
-    busy = app.service.directory.busy()
+    directory = app.service.directory
+    directory.drain()
+    await asyncio.sleep(0)  # who waited is told before an idle daemon closes its connections
+    busy = directory.busy()
     log.info("draining", busy=busy, seconds=app.settings.drain_timeout)
     notifier.status(f"draining {busy} transfers")
     left = await app.shutdown.drained()

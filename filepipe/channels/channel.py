@@ -27,6 +27,8 @@ from filepipe.storage.interface import Blob, Descriptor, Storage
 READ_SIZE = 128 * 1024
 """Bytes of one read: large enough to be cheap, small enough for one per stuck reader."""
 
+_OPEN = (State.CLAIMED, State.WRITING)
+
 
 class Kind(Enum):
     """What a key is used for; a key has one kind at a time."""
@@ -171,7 +173,9 @@ class Channel:
             self._waste(self._blob)
 
     def joined(self) -> None:
-        """One more reader."""
+        """One more reader. Raises `Broken` when the bytes are gone already."""
+        if self.state is State.DISCARDED:
+            raise Broken("the key was deleted")
         self.readers += 1
         self._on_change(self)
 
@@ -211,7 +215,7 @@ class Writer:
         try:
             if error is None:
                 await self._finish()
-            elif channel.state in (State.CLAIMED, State.WRITING):
+            elif channel.state in _OPEN:
                 channel.break_off(_reason(error))
         finally:
             channel.writing = False
@@ -242,7 +246,7 @@ class Writer:
         try:
             await channel.blob.finish()
         except BaseException as error:
-            if channel.state is State.WRITING:
+            if channel.state in _OPEN:
                 channel.break_off(_reason(error))
             raise
         if channel.state is not State.WRITING:
@@ -277,27 +281,21 @@ class Reader:
     async def read(self, limit: int = READ_SIZE) -> bytes:
         """The next 1 to `limit` bytes, waiting for them; b"" at the clean end.
 
-        Raises `Broken` (or what broke the upload) when there will be no more.
+        Raises `Broken` when there will be no more.
         """
         channel = self.channel
         if self.stop is not None:
             limit = min(limit, self.stop - self.offset)
             if limit <= 0:
                 return b""
-        while self.offset >= channel.size:
+        while self.offset >= channel.size and channel.state is not State.BROKEN:
             if channel.state is State.FINISHED:
                 return b""
-            self._fail_if_broken(final=True)
             await channel.progress()
-        self._fail_if_broken(final=False)
+        if self._last_block or self.offset >= channel.size:
+            raise Broken("the upload broke off") from channel.failure
         data = await channel.blob.read(self.offset, limit)
         self.offset += len(data)
+        # also the block that was under way when the upload broke is the last one
+        self._last_block = channel.state is State.BROKEN
         return data
-
-    def _fail_if_broken(self, *, final: bool) -> None:
-        """Rule 4."""
-        channel = self.channel
-        if channel.state is State.BROKEN:
-            if final or self._last_block:
-                raise Broken("the upload broke off") from channel.failure
-            self._last_block = True

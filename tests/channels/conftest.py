@@ -1,0 +1,66 @@
+"""A storage that watches its caller, a directory, and channels in each phase of their life."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from filepipe.channels.channel import Channel, Kind, Metadata, Writer
+from filepipe.channels.directory import Directory
+from filepipe.channels.retention import Retention
+from filepipe.keys import Key
+from filepipe.testing import SlowStorage
+from filepipe_backends.memory import MemoryStorage
+from tests.channels.dutiful import Dutiful
+
+
+@pytest.fixture
+def slow() -> SlowStorage:
+    """The storage below `storage`, whose calls can be held."""
+    return SlowStorage(MemoryStorage(""))
+
+
+@pytest.fixture
+async def storage(slow: SlowStorage) -> AsyncIterator[Dutiful]:
+    """A storage that checks what its caller owes it."""
+    storage = Dutiful(slow)
+    yield storage
+    slow.release()
+    await storage.aclose()
+
+
+@pytest.fixture
+async def directory() -> AsyncIterator[Directory]:
+    """A directory of at most three keys; at the end nothing of it is left running."""
+    directory = Directory(3)
+    yield directory
+    await directory.aclose()
+    assert len(directory) == 0
+    assert directory.waiting == 0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+def claim(directory: Directory) -> Callable[..., Channel]:
+    """Claim a key in `directory`."""
+
+    def claim(key: str = "key", after_end: float = 60.0, first_read: float | None = None):
+        return directory.claim(Key(key), Kind.PIPE, Retention(after_end, first_read))
+
+    return claim
+
+
+@pytest.fixture
+def write(claim: Callable[..., Channel], storage: Dutiful):
+    """Make a finished channel that holds `data`."""
+
+    async def write(data: bytes = b"data", key: str = "key", **retention: float) -> Channel:
+        channel = claim(key, **retention)
+        async with Writer(channel) as writer:
+            await channel.publish(storage, Metadata())
+            await writer.write([data])
+        return channel
+
+    return write

@@ -31,6 +31,22 @@ async def read_all(blob: Blob, limit: int = 64 * 1024) -> bytes:
     return b"".join(parts)
 
 
+async def write(storage: Storage, *sizes: int, finish: bool = False) -> Blob:
+    """Make a blob of random chunks of these sizes."""
+    blob = await storage.create()
+    for size in sizes:
+        await blob.append([os.urandom(size)])
+    if finish:
+        await blob.finish()
+    return blob
+
+
+async def turns(count: int = 20) -> None:
+    """Let everything else go on for so many turns of the loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 class StorageSuite:
     """What every storage must do: subclass it and give a fixture `storage`."""
 

@@ -4,9 +4,9 @@ import os
 import tracemalloc
 
 import pytest
+
 from filepipe.errors import ConfigError
 from filepipe.testing import StorageSuite, read_all
-
 from filepipe_backends.memory import FULL, WHOLE, MemoryStorage
 
 

@@ -14,6 +14,16 @@ from filepipe.keys import Key
 from filepipe.testing import SlowStorage
 from filepipe_backends.memory import MemoryStorage
 from tests.channels.dutiful import Dutiful
+from tests.channels.reading import Clock
+
+
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time that retentions and waits go by."""
+    clock = Clock(asyncio.get_running_loop())
+    monkeypatch.setattr("filepipe.channels.channel.time", clock)
+    monkeypatch.setattr("filepipe.channels.directory.time", clock)
+    return clock
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from filepipe.errors import (
     StorageFailed,
     TooManyFiles,
 )
+from filepipe_backends.preallocation import preallocate
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -133,7 +134,7 @@ class FileStorage:
 
 def _translated(error: OSError) -> FilepipeError:
     """Say what happened without the path: a client may see it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DiskFull("disk full, try again later")
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return TooManyFiles("too many open files, try again later")
@@ -154,7 +155,7 @@ def _open(folder: str, expected: int) -> int:
 
 
 def _check_room(fd: int, expected: int) -> None:
-    if not expected:
+    if not expected or preallocate(fd, expected):
         return
     room = os.fstatvfs(fd)
     # A file system without a limit of its own (tmpfs with size=0) says that it has no blocks.

@@ -14,7 +14,7 @@ from filepipe.keys import Key
 from filepipe.testing import SlowStorage
 from filepipe_backends.memory import MemoryStorage
 from tests.channels.dutiful import Dutiful
-from tests.channels.reading import Clock
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
-"""What several tests of channels need: read to the end, break off, a clock that can be set."""
+"""What several tests of channels do: read to the end, break off."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
 from filepipe.channels.channel import READ_SIZE, Channel, Metadata, Reader, Writer
 from filepipe.storage.interface import Storage
-from filepipe.testing import turns
 
 
 async def read_all(reader: Reader, limit: int = READ_SIZE) -> bytes:
@@ -30,21 +28,3 @@ async def breaking(
             await channel.publish(storage, Metadata(length=length))
             yield writer
             raise ZeroDivisionError
-
-
-class Clock:
-    """The time of one event loop and of the channels on it; it moves when a test says so."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.now = loop.time()
-        # timers of the loop and moments of the channels are of one clock in earnest as well
-        loop.time = self.monotonic
-
-    def monotonic(self) -> float:
-        return self.now
-
-    async def advance(self, seconds: float) -> None:
-        """Let so much time pass, and everything that is due happen."""
-        await turns()
-        self.now += seconds
-        await turns()

@@ -32,7 +32,7 @@ def test_a_full_disk_says_so(fd: int) -> None:
     """More than any disk has is refused at once, and the file keeps no block of it."""
     if not preallocate(fd, 4096):
         pytest.skip("this file system gives no blocks in advance")
-    with pytest.raises(OSError, match="space|large") as refused:
+    with pytest.raises(OSError, match=r"space|large") as refused:
         preallocate(fd, 1 << 60)
     assert refused.value.errno in (errno.ENOSPC, errno.EFBIG)
     assert os.fstat(fd).st_size == 0

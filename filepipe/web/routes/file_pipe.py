@@ -9,8 +9,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from filepipe.channels.retention import Retention
-from filepipe.errors import BadKey, Draining, MethodNotAllowed
+from filepipe.errors import BadKey, Draining, FilepipeError, MethodNotAllowed, StorageFailed
 from filepipe.keys import parse_key
+from filepipe.web import refusals
 from filepipe.web.context import Context
 from filepipe.web.routes import pipes
 from filepipe.web.routes.status import DAEMON_PATHS
@@ -36,20 +37,31 @@ class FilePipe:
     async def serve(
         self, request: web.BaseRequest, path: str, query: str, prefix: str
     ) -> web.StreamResponse:
-        """Answer PUT and GET of any key; the query is ignored."""
+        """Answer PUT and GET of any key; the query is ignored.
+
+        Every answer ends its connection. A refusal is the text alone, also where this front is
+        mounted below another one's listener.
+        """
+        try:
+            response = await self._serve(request, path, prefix)
+        except StorageFailed:  # it is logged where all are
+            raise
+        except FilepipeError as error:
+            response = refusals.answer(request, error, newline=self.newline)
+            response.charset = None
+        response.force_close()
+        return response
+
+    async def _serve(self, request: web.BaseRequest, path: str, prefix: str) -> web.StreamResponse:
         context = self._context
         key = parse_key(path, strip_all=True)
-        response: web.StreamResponse
         if request.method == "PUT":
             if context.service.directory.draining:
                 raise Draining("server is shutting down, not accepting new uploads")
             if not prefix and f"/{key}" in DAEMON_PATHS:
                 raise BadKey("this key is the daemon's own")
             channel = await pipes.put(context, request, key, DIALECT)
-            response = web.Response(headers=pipes.digest_headers(channel, request.headers))
-        elif request.method == "GET":
-            response = await pipes.get(context, request, key, DIALECT, WAIT)
-        else:
-            raise MethodNotAllowed("only PUT and GET are supported", ("GET", "PUT"))
-        response.force_close()
-        return response
+            return web.Response(headers=pipes.digest_headers(channel, request.headers))
+        if request.method == "GET":
+            return await pipes.get(context, request, key, DIALECT, WAIT)
+        raise MethodNotAllowed("only PUT and GET are supported", ("GET", "PUT"))

@@ -1,6 +1,8 @@
 """The one part of a multipart form that is meant: the first file, else the first field.
 
-A text field before the file is read and dropped; it may be as large as `MAX_FIELD`.
+Rule 1: the first file is not lost without a word. What stands before it is read and dropped; where
+        that had to be stored before a file could be expected, the coming of the file is an error.
+Rule 2: memory holds at most `MAX_FIELD` bytes and the head of one part, whatever the form is like.
 """
 
 from __future__ import annotations
@@ -8,15 +10,26 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from filepipe.errors import BadRequest
 from filepipe.protocols.disposition import clean_filename, parse_filename
 from filepipe.protocols.media import clean_content_type
 
-MAX_PARTS = 16
 MAX_FIELD = 64 * 1024
+"""Bytes of a first field that is put by until it is known whether a file follows."""
+
 _CHUNK = 64 * 1024
+
+_FAULTS = (
+    ValueError,
+    RuntimeError,
+    AssertionError,
+    HttpProcessingError,
+    web.RequestPayloadError,
+)
+"""What aiohttp's reader raises, depending on where a form is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,60 +50,75 @@ def filename_of(headers: Mapping[str, str]) -> str | None:
 async def choose_part(request: web.BaseRequest) -> Part:
     """The part to store. Raises `BadRequest`; no byte of a file has been read when it returns."""
     try:
-        return await _choose(request)
-    except (ValueError, RuntimeError, AssertionError, web.RequestPayloadError) as error:
+        return await _choose(await request.multipart())
+    except _FAULTS as error:
         raise _malformed(error) from error
 
 
-async def _choose(request: web.BaseRequest) -> Part:
-    reader = await request.multipart()
+async def _choose(form: MultipartReader) -> Part:
     first: Part | None = None
-    for _ in range(MAX_PARTS):
-        part = await reader.next()
-        if part is None:
-            break
-        if not isinstance(part, BodyPartReader):
-            raise BadRequest("multipart parse error: a part is itself multipart")
-        filename = filename_of(part.headers)
-        if filename is not None:
-            return _part(part, filename, b"")
-        field = await _read_field(part)
-        if len(field) > MAX_FIELD:
-            return first or _part(part, None, field)
-        first = first or Part(None, _content_type(part), _whole(field))
-    else:
-        raise BadRequest(f"multipart parse error: more than {MAX_PARTS} parts")
+    while (part := await _next(form)) is not None:
+        if _is_file(part):
+            return _part(part, _rest(part))
+        if first is None:
+            begun = await _begin(part)
+            if len(begun) > MAX_FIELD:
+                return _part(part, _long_field(form, part, begun))
+            first = _part(part, _whole(begun))
     if first is None:
         raise BadRequest("multipart body contains no fields")
     return first
 
 
-async def _read_field(part: BodyPartReader) -> bytes:
+async def _next(form: MultipartReader) -> BodyPartReader | None:
+    """The next part; what is left of the one before is dropped."""
+    part = await form.next()
+    if isinstance(part, MultipartReader):
+        raise BadRequest("multipart parse error: a part is itself multipart")
+    return part
+
+
+def _is_file(part: BodyPartReader) -> bool:
+    """Whether the part is a file, also one whose name cannot be used."""
+    return parse_filename(part.headers.get("Content-Disposition")) is not None
+
+
+def _part(part: BodyPartReader, body: AsyncIterator[bytes]) -> Part:
+    content_type = clean_content_type(part.headers.get("Content-Type"))
+    return Part(filename_of(part.headers), content_type, body)
+
+
+async def _begin(part: BodyPartReader) -> bytes:
+    """The whole field, or a little more than `MAX_FIELD` bytes of it."""
     field = bytearray()
     while len(field) <= MAX_FIELD and (chunk := await part.read_chunk(_CHUNK)):
         field += chunk
     return bytes(field)
 
 
-def _part(part: BodyPartReader, filename: str | None, begun: bytes) -> Part:
-    return Part(filename, _content_type(part), _rest(part, begun))
-
-
-def _content_type(part: BodyPartReader) -> str | None:
-    return clean_content_type(part.headers.get("Content-Type"))
-
-
 async def _whole(field: bytes) -> AsyncIterator[bytes]:
     yield field
 
 
-async def _rest(part: BodyPartReader, begun: bytes) -> AsyncIterator[bytes]:
-    if begun:
-        yield begun
+async def _long_field(
+    form: MultipartReader, part: BodyPartReader, begun: bytes
+) -> AsyncIterator[bytes]:
+    yield begun
+    async for chunk in _rest(part):
+        yield chunk
+    try:
+        while (later := await _next(form)) is not None:
+            if _is_file(later):
+                raise BadRequest(f"a field of more than {MAX_FIELD} bytes stands before the file")
+    except _FAULTS as error:
+        raise _malformed(error) from error
+
+
+async def _rest(part: BodyPartReader) -> AsyncIterator[bytes]:
     try:
         while chunk := await part.read_chunk(_CHUNK):
             yield bytes(chunk)
-    except (ValueError, RuntimeError, AssertionError, web.RequestPayloadError) as error:
+    except _FAULTS as error:
         raise _malformed(error) from error
     if not part.at_eof():
         raise BadRequest("multipart parse error: the body ended inside a part")

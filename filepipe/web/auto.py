@@ -12,16 +12,18 @@ from typing import Protocol
 from aiohttp import web
 
 from filepipe.channels.retention import Retention
-from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
+from filepipe.errors import BadRequest, MethodNotAllowed, NotFound, PreconditionFailed
 from filepipe.keys import Key, is_reserved, parse_key
 from filepipe.protocols.query import parse_query
 from filepipe.protocols.waiting import wanted_retention, wanted_wait
 from filepipe.web.context import Context, PipeRules
+from filepipe.web.fields import joined
 from filepipe.web.routes import pages, pipes
 
 _UNBUILT_QUERIES = frozenset({"n", "append", "follow", "view", "verb"})
 _UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
 _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
+_READS = ("GET", "HEAD", "OPTIONS")
 
 
 def dialect_of(rules: PipeRules) -> pipes.Dialect:
@@ -65,8 +67,9 @@ class Auto:
         """Answer one request."""
         if path.startswith("/-/") and not prefix:
             return await self._delegate(request, path, query)
-        if path == "/" or (key := parse_key(path)) is None:
-            return self._page(request, "")
+        if path == "/":
+            return self._reserved(request, Key(""))
+        key = parse_key(path)
         if is_reserved(key):
             return self._reserved(request, key)
         if request.method == "OPTIONS":
@@ -84,20 +87,19 @@ class Auto:
         protocol, slash, rest = path[len("/-/") :].partition("/")
         front = self._mounted.get(protocol)
         if front is None or not slash:
+            if request.method in _WRITES:
+                raise BadRequest("this name is reserved")
             raise NotFound("there is no such protocol under /-/")
         return await front.serve(request, "/" + rest, query, f"/-/{protocol}")
 
     def _reserved(self, request: web.BaseRequest, key: Key) -> web.StreamResponse:
         if request.method in _WRITES:
-            raise BadRequest("this name is reserved")
-        return self._page(request, key)
-
-    def _page(self, request: web.BaseRequest, name: str) -> web.StreamResponse:
+            raise BadRequest("this name is reserved" if key else "missing key in path")
         if request.method == "OPTIONS":
-            return pages.options(request, ("GET", "HEAD", "OPTIONS"))
-        if request.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed("only GET is supported here", ("GET", "HEAD", "OPTIONS"))
-        return pages.page(self._context, request, name)
+            return pages.options(request, _READS)
+        if request.method not in _READS:
+            raise MethodNotAllowed("only GET is supported here", _READS)
+        return pages.page(self._context, request, key)
 
     def _refuse_unbuilt(self, request: web.BaseRequest, arguments: Mapping[str, str]) -> None:
         for name in _UNBUILT_QUERIES.intersection(arguments):
@@ -113,6 +115,8 @@ class Auto:
     async def _put(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
+        if "If-Match" in request.headers:
+            raise PreconditionFailed("an upload replaces no object, whatever If-Match names")
         rules = self._context.rules
         seconds = wanted_retention(arguments.get("max-age"), rules.retention, rules.max_retention)
         dialect = self._dialect
@@ -127,7 +131,7 @@ class Auto:
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
         rules = self._context.rules
-        prefer = request.headers.get("Prefer")
+        prefer = joined(request.headers, "Prefer")
         wait = wanted_wait(arguments.get("wait"), prefer, rules.wait, rules.max_wait)
         return await pipes.get(self._context, request, key, self._dialect, wait)
 
@@ -139,5 +143,5 @@ class Auto:
     async def _delete(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
-        pipes.delete(self._context, key)
+        pipes.delete(self._context, request, key)
         return web.Response(status=204, headers={"Access-Control-Allow-Origin": "*"})

@@ -11,6 +11,7 @@ from filepipe.channels.state import State
 from filepipe.errors import Broken
 from filepipe.protocols.preconditions import if_range_holds
 from filepipe.ranges import ByteRange, content_range, parse_range, resolve
+from filepipe.web.fields import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ async def wanted_span(request: web.BaseRequest, channel: Channel) -> Span:
     and a closed one, or one from the end, waits for its end (RFC 8673). Raises
     `RangeNotSatisfiable`; `Broken` when the upload broke off meanwhile.
     """
-    wanted = parse_range(request.headers.get("Range"))
-    if wanted is None or not if_range_holds(request.headers.get("If-Range"), channel.etag):
+    wanted = parse_range(joined(request.headers, "Range"))
+    if wanted is None or not if_range_holds(joined(request.headers, "If-Range"), channel.etag):
         return Span.whole(channel)
     if channel.length is None:
         await _grown(channel, wanted)

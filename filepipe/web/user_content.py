@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
+
+from filepipe.errors import Forbidden
 
 # stored scripts run nowhere: no sniffing, an opaque origin, nothing loaded, nothing embedded
 SANDBOX_HEADERS: Final = {
@@ -20,3 +23,12 @@ DATA_HEADERS: Final = {
     "Access-Control-Allow-Origin": "*",
     "X-Accel-Buffering": "no",
 }
+
+
+def refuse_service_worker(headers: Mapping[str, str]) -> None:
+    """Raise `Forbidden` for a browser that would install what it gets between itself and us.
+
+    A sandbox does not stop that: the script of a service worker is no document.
+    """
+    if "Service-Worker" in headers:
+        raise Forbidden("nothing that is stored here may become a service worker")

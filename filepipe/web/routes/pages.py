@@ -47,7 +47,16 @@ def base_url(context: Context, request: web.BaseRequest) -> str:
     if context.rules.public_url is not None:
         return context.rules.public_url.rstrip("/")
     scheme = "https" if request.protocol.ssl_context else "http"
-    return f"{scheme}://{request.headers.get('Host', 'localhost')}"
+    return f"{scheme}://{request.headers.get('Host') or _reached(request)}"
+
+
+def _reached(request: web.BaseRequest) -> str:
+    """Our own end of the connection, for a client that names no host (HTTP/1.0)."""
+    name = request.get_extra_info("sockname")
+    if not isinstance(name, tuple):
+        return "localhost"  # a unix socket
+    host, port = name[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def options(request: web.BaseRequest, allow: Sequence[str]) -> web.StreamResponse:

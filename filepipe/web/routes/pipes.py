@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
+from multidict import MultiMapping
 
 from filepipe.channels.channel import Channel, Kind, Metadata, Reader, Writer
 from filepipe.channels.retention import Retention
@@ -27,9 +28,10 @@ from filepipe.protocols.media import (
 )
 from filepipe.protocols.preconditions import matches
 from filepipe.web.context import Context
+from filepipe.web.fields import joined
 from filepipe.web.multipart import choose_part, filename_of
-from filepipe.web.ranges import Span, wanted_span
-from filepipe.web.user_content import DATA_HEADERS
+from filepipe.web.ranges import wanted_span
+from filepipe.web.user_content import DATA_HEADERS, refuse_service_worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ async def put(context: Context, request: web.BaseRequest, key: Key, dialect: Dia
     if "Content-Range" in headers:
         raise BadRequest("Content-Range is not supported here")
     context.pumps.check_length(request.content_length)
-    algorithm = digest.wanted(headers.get("Want-Repr-Digest"))
+    algorithm = digest.wanted(joined(headers, "Want-Repr-Digest"))
     target = headers.get("X-Forward-Url")
     if target is not None:
         context.forwarder.check(target)
@@ -66,10 +68,10 @@ async def put(context: Context, request: web.BaseRequest, key: Key, dialect: Dia
             if target is not None:
                 task = await forwarding.enter_async_context(_forward(context, channel, target))
             await context.pumps.receive(request, writer, body)
+        if algorithm is not None:  # before the forward is waited for: the bytes may go meanwhile
+            await digest_of(channel, algorithm)
         if target is not None:
             await task
-    if algorithm is not None:
-        await digest_of(channel, algorithm)
     return channel
 
 
@@ -85,7 +87,7 @@ async def _open(
         meta = Metadata(
             length=_length(request),
             content_type=clean_content_type(headers.get("Content-Type")),
-            content_encoding=clean_content_encoding(headers.get("Content-Encoding")),
+            content_encoding=clean_content_encoding(joined(headers, "Content-Encoding")),
             filename=filename_of(headers),
         )
         await channel.publish(context.service.storage, meta)
@@ -139,9 +141,11 @@ async def get(
 ) -> web.StreamResponse:
     """Send what is under `key`, live while it grows; wait up to `wait` seconds for a writer.
 
-    Raises `NotFound`, `PreconditionFailed`, `RangeNotSatisfiable` and what `Directory.wait` raises.
+    Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `RangeNotSatisfiable` and what
+    `Directory.wait` raises.
     """
-    algorithm = digest.wanted(request.headers.get("Want-Repr-Digest"))
+    refuse_service_worker(request.headers)
+    algorithm = digest.wanted(joined(request.headers, "Want-Repr-Digest"))
     channel = await context.service.directory.wait(key, wait)
     if channel is None:
         raise NotFound("key not found")
@@ -149,7 +153,7 @@ async def get(
         if _unchanged(request, channel):
             return web.Response(status=304, headers=describe(channel, dialect))
         span = await wanted_span(request, channel)
-        headers = await _headers(request, channel, dialect, algorithm)
+        headers = await _headers(channel, dialect, algorithm)
         if span.content_range is not None:
             headers["Content-Range"] = span.content_range
         reader.offset, reader.stop = span.start, span.stop
@@ -161,42 +165,44 @@ async def head(
     context: Context, request: web.BaseRequest, key: Key, dialect: Dialect
 ) -> web.StreamResponse:
     """Say what is under `key`, reading none of it. Raises `NotFound` at once."""
-    algorithm = digest.wanted(request.headers.get("Want-Repr-Digest"))
+    algorithm = digest.wanted(joined(request.headers, "Want-Repr-Digest"))
     channel = context.service.directory.find(key)
     if channel is None:
         raise NotFound("key not found")
-    with Reader(channel):
-        if _unchanged(request, channel):
-            return web.Response(status=304, headers=describe(channel, dialect))
-        headers = await _headers(request, channel, dialect, algorithm)
-        if channel.state is State.WRITING:
-            headers["Upload-Offset"] = str(channel.size)
-        span = Span.whole(channel)
-        response = web.StreamResponse(headers=headers)
-        response.content_length = span.stop
-        return response
+    # no `Reader`: whoever only looks, however often, does not make the key last
+    if _unchanged(request, channel):
+        return web.Response(status=304, headers=describe(channel, dialect))
+    headers = await _headers(channel, dialect, algorithm)
+    if channel.state is State.WRITING:
+        headers["Upload-Offset"] = str(channel.size)
+    response = web.StreamResponse(headers=headers)
+    response.content_length = channel.length
+    return response
 
 
-def delete(context: Context, key: Key) -> None:
-    """Free the key. Raises `NotFound`."""
+def delete(context: Context, request: web.BaseRequest, key: Key) -> None:
+    """Free the key. Raises `NotFound` or `PreconditionFailed`."""
     channel = context.service.directory.find(key)
     if channel is None:
         raise NotFound("key not found")
+    _check_match(request, channel)
     context.service.directory.delete(channel)
+
+
+def _check_match(request: web.BaseRequest, channel: Channel) -> None:
+    if_match = joined(request.headers, "If-Match")
+    if if_match is not None and not matches(if_match, channel.etag, weak=False):
+        raise PreconditionFailed("another object is under this key")
 
 
 def _unchanged(request: web.BaseRequest, channel: Channel) -> bool:
     """RFC 9110, 13.2.2. Raises `PreconditionFailed`."""
-    if_match = request.headers.get("If-Match")
-    if if_match is not None and not matches(if_match, channel.etag, weak=False):
-        raise PreconditionFailed("another object is under this key")
-    if_none_match = request.headers.get("If-None-Match")
+    _check_match(request, channel)
+    if_none_match = joined(request.headers, "If-None-Match")
     return if_none_match is not None and matches(if_none_match, channel.etag, weak=True)
 
 
-async def _headers(
-    request: web.BaseRequest, channel: Channel, dialect: Dialect, algorithm: str | None
-) -> dict[str, str]:
+async def _headers(channel: Channel, dialect: Dialect, algorithm: str | None) -> dict[str, str]:
     headers = describe(channel, dialect)
     if algorithm is not None and channel.state is State.FINISHED:
         raw = await digest_of(channel, algorithm)
@@ -248,9 +254,9 @@ def receipt(channel: Channel, base: str, prefix: str) -> tuple[dict[str, str], s
     return headers, f"{base.rstrip('/')}{prefix}/{quote_key(channel.key)}\n"
 
 
-def digest_headers(channel: Channel, headers: Mapping[str, str]) -> dict[str, str]:
+def digest_headers(channel: Channel, headers: MultiMapping[str]) -> dict[str, str]:
     """`Repr-Digest` for the answer to an upload that asked for it."""
-    algorithm = digest.wanted(headers.get("Want-Repr-Digest"))
+    algorithm = digest.wanted(joined(headers, "Want-Repr-Digest"))
     if algorithm is None:
         return {}
     return {"Repr-Digest": digest.repr_digest(algorithm, channel.digests[algorithm])}

@@ -65,6 +65,8 @@ class Entry:
     async def _answer(self, request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
         try:
             return await self._dispatch(request, exchange)
+        except UnknownVersion as error:
+            return refusals.answer_in_ours(request, exchange.id, error)
         except FilepipeError as error:
             if isinstance(error, StorageFailed):
                 log.warning("storage failed", request_id=exchange.id, reason=repr(error.__cause__))
@@ -81,12 +83,21 @@ class Entry:
         target = request.raw_path
         path, query = split_target(target)
         exchange.path = path
-        check_host(request.headers.get("Host"), request.version >= (1, 1), self._loopback_only)
-        _check_authority(request, target)
+        host = request.headers.get("Host")
+        check_host(host, request.version >= (1, 1), self._loopback_only)
+        if not target.startswith("/"):
+            self._check_authority(host, target)
         own = DAEMON_PATHS.get(path)
         if own is not None and request.method in ("GET", "HEAD"):
             return own(self._context, request)
         return await self._front.serve(request, path, query, "")
+
+    def _check_authority(self, host: str | None, target: str) -> None:
+        """An absolute target names the host that Host names, if any (RFC 9112, 3.2.2)."""
+        authority = target.partition("://")[2].partition("/")[0].partition("?")[0]
+        if host is not None and authority.lower() != host.lower():
+            raise BadRequest("the request's target and its Host name different hosts")
+        check_host(authority, True, self._loopback_only)
 
     async def _finish(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Send what is not sent yet, so that the log tells of the whole exchange."""
@@ -97,10 +108,12 @@ class Entry:
         if not response.prepared:
             response.headers.setdefault("Server", "filepipe")
             response.headers["X-Request-Id"] = request[EXCHANGE].id
-            if connection.detached or not request.content.is_eof():
+            if connection.detached or not request.content.is_eof() or _is_last(request):
                 response.force_close()
         elif request.writer.output_size == 0:
             return
+        elif response.content_length is None and request.version < (1, 1):
+            response.force_close()  # its end is that of the connection; aiohttp forgets that
         try:
             await response.prepare(request)
             await response.write_eof()
@@ -108,23 +121,29 @@ class Entry:
             cut(request, framed=True)
 
 
+def _is_last(request: web.BaseRequest) -> bool:
+    """Whether what follows on the connection may not be what aiohttp takes it for.
+
+    It may be in a protocol that was asked for and is not ours, or begin where a coding that we do
+    not speak says (RFC 9112, 6.1).
+    """
+    headers = request.headers
+    if request.method == "CONNECT" or headers.get("Upgrade", "").lower() == "websocket":
+        return True
+    return "Transfer-Encoding" in headers and not _is_chunked(request)
+
+
+def _is_chunked(request: web.BaseRequest) -> bool:
+    coding = request.headers.get("Transfer-Encoding", "")
+    return request.version >= (1, 1) and coding.strip().lower() == "chunked"
+
+
 def _check_framing(request: web.BaseRequest) -> None:
     """What aiohttp's parser lets through and we do not (RFC 9112, 6.1 and 2.3)."""
     if request.version not in ((1, 0), (1, 1)):
         raise UnknownVersion("only HTTP/1.0 and HTTP/1.1 are spoken here")
-    coding = request.headers.get("Transfer-Encoding")
-    if coding is None:
+    if "Transfer-Encoding" not in request.headers or _is_chunked(request):
         return
     if request.version < (1, 1):
         raise BadRequest("HTTP/1.0 has no Transfer-Encoding")
-    if coding.strip().lower() != "chunked":
-        raise UnknownCoding("the only transfer coding that is understood here is chunked")
-
-
-def _check_authority(request: web.BaseRequest, target: str) -> None:
-    """An absolute target must name the host that Host names (RFC 9112, 3.2.2)."""
-    if target.startswith("/"):
-        return
-    authority = target.partition("://")[2].partition("/")[0].partition("?")[0]
-    if authority.lower() != request.headers.get("Host", authority).lower():
-        raise BadRequest("the request's target and its Host name different hosts")
+    raise UnknownCoding("the only transfer coding that is understood here is chunked")

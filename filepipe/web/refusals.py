@@ -9,8 +9,10 @@ from filepipe.errors import (
     MethodNotAllowed,
     RangeNotSatisfiable,
     Unavailable,
+    UnknownVersion,
 )
 from filepipe.ranges import unsatisfied
+from filepipe.web.doorman import Answer
 
 RETRY_AFTER = "5"
 """Seconds after which an `Unavailable` may be gone."""
@@ -42,3 +44,18 @@ def answer(request: web.BaseRequest, error: FilepipeError, *, newline: bool) -> 
     if not request.content.is_eof():
         response.force_close()
     return response
+
+
+def answer_in_ours(
+    request: web.BaseRequest, request_id: str, error: UnknownVersion
+) -> web.StreamResponse:
+    """The refusal of a version of HTTP, sent in ours; aiohttp would repeat theirs.
+
+    What is returned says so to the log only: the connection is closing.
+    """
+    headers = {**headers_of(error), "Content-Type": "text/plain; charset=utf-8"}
+    if request.transport is not None:
+        refusal = Answer(error.status, headers, f"{error}\n".encode())
+        request.transport.write(refusal.render(request_id, close=True))
+        request.transport.close()
+    return web.Response(status=error.status)

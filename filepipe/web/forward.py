@@ -1,7 +1,7 @@
 """X-Forward-Url: an upload goes on to another server while it is stored.
 
 The target is fed by a reader of the channel, so however slow or dead it is, neither the upload nor
-another reader waits for it (specification of file-pipe, section 8, and its defects 3, 8 and 9).
+another reader waits for it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 import yarl
 
 from filepipe.channels.channel import Channel, Reader
-from filepipe.errors import FilepipeError, Forbidden, ForwardFailed
+from filepipe.errors import Forbidden, ForwardFailed
 from filepipe.protocols.forwarding import ForwardRules
-
-CONNECT_TIMEOUT = 10.0
 
 
 class Forwarder:
@@ -37,60 +36,81 @@ class Forwarder:
 
         Content-Type and Content-Length are carried on, so that a presigned URL works.
         """
-        # encoded: a presigned URL must arrive as it was signed
-        target = yarl.URL(url, encoded=True)
-        gate = Gate(self._rules, target.raw_host or "")
+        gate = Gate(self._rules)
         try:
             with Reader(channel) as reader:
-                status, reason = await self._put(channel, reader, target, gate)
-        except FilepipeError as error:
-            raise ForwardFailed(f"forward failed: {error}") from error
+                await self._put(_Body(reader), url, gate)
         except TimeoutError as error:
             raise ForwardFailed("forward failed: the target stalled") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             if gate.refused:
                 raise Forbidden("forwarding to this target is not allowed") from error
             raise ForwardFailed(f"forward failed: {_reason(error)}") from error
+
+    async def _put(self, body: _Body, url: str, gate: Gate) -> None:
+        # encoded: a presigned URL must arrive as it was signed
+        target = yarl.URL(url, encoded=True)
+        gate.host = target.raw_host or ""
+        headers = _headers(body.channel)
+        async with asyncio.timeout(self._stall) as patience, _session(gate) as session:
+            chunks = body.chunks(patience, self._stall)
+            async with session.put(
+                target, data=chunks, headers=headers, allow_redirects=False
+            ) as response:
+                status = response.status
+                whole = body.sent
         if not 200 <= status < 300:
-            raise ForwardFailed(f"forward failed: {status} {reason}")
+            raise ForwardFailed(f"forward failed: {status} {_phrase(status)}".rstrip())
+        if not whole:
+            raise ForwardFailed("forward failed: the target answered before it had the whole body")
 
-    async def _put(
-        self, channel: Channel, reader: Reader, target: yarl.URL, gate: Gate
-    ) -> tuple[int, str]:
-        async with asyncio.timeout(None) as stalled:
-            loop = asyncio.get_running_loop()
 
-            async def body() -> AsyncIterator[bytes]:
-                while chunk := await reader.read():
-                    stalled.reschedule(loop.time() + self._stall)
-                    yield chunk
-                    stalled.reschedule(None)
-                stalled.reschedule(loop.time() + self._stall)
+class _Body:
+    """What the target is sent; `sent` once that is all, so that no answer is believed before."""
 
-            async with (
-                _session(gate) as session,
-                session.put(
-                    target, data=body(), headers=_headers(channel), allow_redirects=False
-                ) as response,
-            ):
-                return response.status, response.reason or ""
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._sent = 0
+        self._ended = False
+
+    @property
+    def channel(self) -> Channel:
+        """The channel whose bytes they are."""
+        return self._reader.channel
+
+    @property
+    def sent(self) -> bool:
+        """Whether the last byte was written, and the target can know that it was the last."""
+        return self._ended or self._sent == self.channel.meta.length
+
+    async def chunks(self, patience: asyncio.Timeout, stall: float) -> AsyncIterator[bytes]:
+        """The bytes as they come; `patience` runs out only while it is the target's turn."""
+        clock = asyncio.get_running_loop().time
+        patience.reschedule(None)
+        while chunk := await self._reader.read():
+            patience.reschedule(clock() + stall)
+            yield chunk
+            patience.reschedule(None)
+            self._sent += len(chunk)
+        self._ended = True
+        patience.reschedule(clock() + stall)
 
 
 class Gate:
-    """Makes the sockets of one forward.
+    """Makes the sockets of one forward to `host`.
 
     The address of the very connect is checked, whatever a name resolved to before.
     """
 
-    def __init__(self, rules: ForwardRules, host: str) -> None:
+    def __init__(self, rules: ForwardRules) -> None:
         self._rules = rules
-        self._host = host
+        self.host = ""
         self.refused = False
 
     def socket(self, address: Any) -> socket.socket:
         """A socket for `address`, one of getaddrinfo's tuples. Raises OSError if not allowed."""
         family, kind, proto, _, sockaddr = address
-        if not self._rules.allows_address(self._host, sockaddr[0]):
+        if not self._rules.allows_address(self.host, sockaddr[0]):
             self.refused = True
             raise OSError("not allowed")
         return socket.socket(family, kind, proto)
@@ -99,8 +119,9 @@ class Gate:
 def _session(gate: Gate) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(socket_factory=gate.socket, limit=1),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-        skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        timeout=aiohttp.ClientTimeout(total=None),
+        # nothing is made up that a signature may not have counted on
+        skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
         trust_env=False,
         auto_decompress=False,
     )
@@ -108,12 +129,22 @@ def _session(gate: Gate) -> aiohttp.ClientSession:
 
 def _headers(channel: Channel) -> dict[str, str]:
     meta = channel.meta
-    headers = {"Content-Type": meta.content_type or "application/octet-stream"}
+    headers = {}
     if meta.length is not None:
         headers["Content-Length"] = str(meta.length)
+    if meta.content_type is not None:
+        headers["Content-Type"] = meta.content_type
     if meta.content_encoding is not None:
         headers["Content-Encoding"] = meta.content_encoding
     return headers
+
+
+def _phrase(status: int) -> str:
+    """The usual words for a status; those of the target are not repeated to anybody."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _reason(error: Exception) -> str:

@@ -68,7 +68,8 @@ class SmallTransfers:
         service.statistics.bytes_out += len(body)
         service.statistics.transfers["out", "finished"] += 1
         headers = pipes.describe(channel, self._dialect)
-        headers.setdefault("Content-Type", "application/octet-stream")
+        if body:  # of nothing there is no type, unless it was given one
+            headers.setdefault("Content-Type", "application/octet-stream")
         return Answer(200, headers, body)
 
     def refuse(self, error: FilepipeError) -> Answer:

@@ -1,0 +1,63 @@
+"""Every module has its test at the mirrored path: filepipe/x/y.py has tests/x/test_y.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {"filepipe": "", "backends/filepipe_backends": "backends"}
+
+# What can only be seen in the real process, with the test that sees it.
+ELSEWHERE = {
+    "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
+    "filepipe/daemon.py": "tests/scenarios/test_drain.py",
+    "filepipe/errors.py": "tests/docs/test_reference.py",
+    "filepipe/storage/interface.py": "tests/backends/test_memory.py",
+    "filepipe/testing.py": "tests/backends/test_memory.py",
+    "filepipe/web/access_log.py": "tests/logs/test_requests.py",
+    "filepipe/web/auto.py": "tests/scenarios/auto/test_auto_reserved.py",
+    "filepipe/web/connection.py": "tests/scenarios/guard/test_guard_framing.py",
+    "filepipe/web/context.py": "tests/scenarios/test_settings_at_start.py",
+    "filepipe/web/doorman.py": "tests/web/test_small.py",
+    "filepipe/web/entry.py": "tests/scenarios/guard/test_guard_framing.py",
+    "filepipe/web/exchange.py": "tests/logs/test_requests.py",
+    "filepipe/web/forward.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",
+    "filepipe/web/multipart.py": "tests/scenarios/file_pipe/test_file_pipe_multipart.py",
+    "filepipe/web/pumps.py": "tests/scenarios/test_broken_writer.py",
+    "filepipe/web/ranges.py": "tests/scenarios/auto/test_auto_range.py",
+    "filepipe/web/refusals.py": "tests/scenarios/auto/test_auto_put.py",
+    "filepipe/web/routes/file_pipe.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",
+    "filepipe/web/routes/pages.py": "tests/scenarios/auto/test_auto_reserved.py",
+    "filepipe/web/routes/pipes.py": "tests/scenarios/auto/test_auto_put.py",
+    "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",
+    "filepipe/web/user_content.py": "tests/scenarios/file_pipe/test_file_pipe_get.py",
+}
+
+
+def modules() -> dict[str, Path]:
+    """The path of each module's test, by the path of the module; both from the root."""
+    found = {}
+    for source, folder in SOURCES.items():
+        for path in sorted((ROOT / source).rglob("*.py")):
+            if path.stem.startswith("__"):
+                continue
+            below = path.relative_to(ROOT / source)
+            test = Path("tests", folder, below.parent, f"test_{below.name}")
+            found[path.relative_to(ROOT).as_posix()] = test
+    return found
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_has_its_test(module: str) -> None:
+    """At the mirrored path, or where the table says."""
+    test = ELSEWHERE.get(module, modules()[module].as_posix())
+    assert (ROOT / test).is_file()
+
+
+@pytest.mark.parametrize("module", ELSEWHERE)
+def test_the_table_has_no_line_too_many(module: str) -> None:
+    """A module that is gone, or has its own test, is no exception."""
+    assert module in modules()
+    assert not (ROOT / modules()[module]).exists()

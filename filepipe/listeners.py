@@ -38,13 +38,16 @@ async def open_all(app: App, inherited: Mapping[str, Sequence[socket.socket]]) -
     """Open every listener; if one cannot be opened, none stays open.
 
     Sockets that were handed over and that no `fd:` names are served as well, by the protocol that
-    they are called after; the default address is not opened beside them. Raises `ConfigError` or
-    OSError.
+    they are called after; the default address is not opened beside them. Raises `ConfigError`.
     """
     opened: list[Listener] = []
     try:
         for listen, socks in _wanted(app.settings, inherited):
-            opened.append(await _open(app, listen, socks))
+            try:
+                opened.append(await _open(app, listen, socks))
+            except OSError as error:
+                reason = error.strerror or error
+                raise ConfigError(f"listen: cannot open {listen.address}: {reason}") from error
     except BaseException:
         close_all(opened)
         raise

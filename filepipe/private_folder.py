@@ -31,7 +31,12 @@ class PrivateFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise ConfigError(f"data_dir: another filepipe uses {self.path}") from error
+            if isinstance(error, BlockingIOError):
+                raise ConfigError(f"data_dir: another filepipe uses {self.path}") from error
+            # a file system without locks (some NFS) cannot tell one daemon of another
+            raise ConfigError(
+                f"data_dir: {self.path} cannot be locked: {error.strerror}"
+            ) from error
 
     def _judge(self) -> None:
         found = os.lstat(self.path)

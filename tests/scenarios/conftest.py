@@ -1,10 +1,11 @@
-"""What only the scenarios need: the two framings, a daemon started once more, a small disk."""
+"""What only the scenarios need: the ways of a body, a daemon started once more, a small disk."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,29 @@ import pytest
 from tests.conftest import Daemon
 
 
-@pytest.fixture(params=["length", "chunked"])
-def length_of(request: pytest.FixtureRequest) -> Callable[[int], int | None]:
-    """What an `Upload` of so many bytes says of its length: it, or nothing."""
-    return (lambda size: size) if request.param == "length" else (lambda size: None)
+@dataclass(frozen=True)
+class Way:
+    """How the bytes of an upload travel: the flag for the daemon, and what the sender says."""
+
+    flag: str
+    chunked: bool
+
+    def length(self, size: int) -> int | None:
+        """What an `Upload` of so many bytes says of its length."""
+        return None if self.chunked else size
+
+
+WAYS = {
+    "kernel": Way("--relay", chunked=False),
+    "loop": Way("--no-relay", chunked=False),
+    "chunks": Way("--relay", chunked=True),
+}
+
+
+@pytest.fixture(params=WAYS.values(), ids=list(WAYS))
+def way(request: pytest.FixtureRequest) -> Way:
+    """A large body takes one of three ways, and all of them mean the same."""
+    return request.param
 
 
 @pytest.fixture

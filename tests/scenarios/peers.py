@@ -44,7 +44,7 @@ class Peer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.sock.close()
+        self.leave()
 
     def leave(self) -> None:
         """Close in the ordinary way: a FIN, and a reset for whatever still arrives."""
@@ -53,7 +53,7 @@ class Peer:
     def reset(self) -> None:
         """Close by a RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.sock.close()
+        self.leave()
 
     def half_close(self) -> None:
         """A FIN only: nothing more is sent, the answer is still read."""
@@ -109,6 +109,11 @@ class Download(Peer):
         lines = (f"GET {path} HTTP/{version}", "Host: localhost", *headers)
         self.sock.sendall("\r\n".join((*lines, "", "")).encode())
         self.response = http.client.HTTPResponse(self.sock, method="GET")
+
+    def leave(self) -> None:
+        """The same; http.client has a hold on the socket as well."""
+        self.response.close()
+        super().leave()
 
     def begin(self) -> int:
         """The head of the answer; returns the status."""

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import Daemon, curl, eventually, read_all, read_until, start_curl
+from tests.scenarios.conftest import Way
 from tests.scenarios.peers import MIB, Download, Upload, body_of, key_of, put, readers, sha, stored
 
 BODY = body_of(3 * MIB)
 HALF = len(BODY) // 2
 
 Start = Callable[..., Daemon]
-LengthOf = Callable[[int], int | None]
 
 
 def ask_to_drain(daemon: Daemon, number: int = signal.SIGTERM) -> None:
@@ -52,13 +52,11 @@ def test_silent_connections_hold_up_nothing(start: Start) -> None:
     daemon.assert_clean_log()
 
 
-def test_an_upload_and_its_reader_both_finish(
-    start: Start, each_path: str, length_of: LengthOf
-) -> None:
+def test_an_upload_and_its_reader_both_finish(start: Start, way: Way) -> None:
     """A transfer that was under way at the signal arrives whole, then the daemon ends."""
-    daemon = start(each_path, "--drain-timeout", "1h", "--retention", "1h")
+    daemon = start(way.flag, "--drain-timeout", "1h", "--retention", "1h")
     with (
-        Upload(daemon, "/k", length_of(len(BODY))) as upload,
+        Upload(daemon, "/k", way.length(len(BODY))) as upload,
         Download(daemon, "/k") as reader,
     ):
         upload.send(BODY[:HALF])
@@ -71,9 +69,9 @@ def test_an_upload_and_its_reader_both_finish(
     daemon.assert_clean_log()
 
 
-def test_a_reader_may_join_while_draining(start: Start, each_path: str) -> None:
+def test_a_reader_may_join_while_draining(start: Start) -> None:
     """A key that is still being written is served to whoever comes."""
-    daemon = start(each_path, "--drain-timeout", "1h")
+    daemon = start("--drain-timeout", "1h")
     with Upload(daemon, "/k", len(BODY)) as upload:
         upload.send(BODY[:HALF])
         eventually(lambda: stored(daemon, "k") > 0)
@@ -204,13 +202,13 @@ def test_a_download_under_way_is_finished(start: Start, each_path: str) -> None:
     assert exit_code(daemon) == 0
 
 
-def test_the_second_signal_cuts(start: Start, each_path: str, length_of: LengthOf) -> None:
+def test_the_second_signal_cuts(start: Start, way: Way) -> None:
     """Whoever insists gets the exit at once: no reader takes the part for the whole."""
-    daemon = start(each_path, "--drain-timeout", "1h")
+    daemon = start(way.flag, "--drain-timeout", "1h")
     with (
-        Upload(daemon, "/k", length_of(len(BODY))) as upload,
+        Upload(daemon, "/k", way.length(len(BODY))) as upload,
         Download(daemon, "/k") as reader,
-        Upload(daemon, "/silent", length_of(len(BODY))),
+        Upload(daemon, "/silent", way.length(len(BODY))),
     ):
         upload.send(BODY[:HALF])
         assert reader.begin() == 200
@@ -237,10 +235,10 @@ def test_the_second_signal_cuts_a_stuck_download(start: Start, each_path: str) -
     daemon.assert_clean_log()
 
 
-def test_the_deadline_cuts(start: Start, each_path: str, length_of: LengthOf) -> None:
+def test_the_deadline_cuts(start: Start, way: Way) -> None:
     """At --drain-timeout what still runs is cut: curl ends with 18 (partial) or 56 (reset)."""
-    daemon = start(each_path, "--drain-timeout", "0.3")
-    with Upload(daemon, "/k", length_of(len(BODY))) as upload:
+    daemon = start(way.flag, "--drain-timeout", "0.3")
+    with Upload(daemon, "/k", way.length(len(BODY))) as upload:
         reader = start_curl("--output", "/dev/null", daemon.url("/k"))
         upload.send(BODY[:HALF])
         eventually(lambda: readers(daemon, "k") == 1)

@@ -8,6 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 
+from filepipe.errors import Broken
 from filepipe.relay.moves import Gauge, Intake, Move, Outflow
 from filepipe.relay.worker import Worker
 
@@ -78,6 +79,9 @@ class Plane:
         await self._run(outflow)
 
     async def _run(self, move: Move) -> None:
+        if not self._enabled:
+            move.close()
+            raise Broken("the daemon stopped")
         loop = self._loop = asyncio.get_running_loop()
         worker = move.gauge.home
         ended = self._ends[move] = loop.create_future()
@@ -110,6 +114,7 @@ class Plane:
         self._enabled = False
         for worker in self._workers:
             await asyncio.to_thread(worker.stop)
+            worker.close()
         self._workers.clear()
 
     def _least_loaded(self) -> Worker:

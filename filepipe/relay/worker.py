@@ -46,6 +46,7 @@ class Worker(threading.Thread):
         self._last_notice = 0.0
         self._last_tick = time.monotonic()
         self._stopping = False
+        self._closed = False
         self.load = 0
 
     # -- from other threads
@@ -67,9 +68,16 @@ class Worker(threading.Thread):
         self._post(self._halt)
         self.join()
 
+    def close(self) -> None:
+        """Let go of the descriptors of a thread that has ended; what is still asked is ignored."""
+        self._closed = True
+        self._epoll.close()
+        os.close(self._bell)
+
     def _post(self, task: Callable[[], None]) -> None:
-        self._inbox.append(task)
-        os.eventfd_write(self._bell, 1)
+        if not self._closed:
+            self._inbox.append(task)
+            os.eventfd_write(self._bell, 1)
 
     # -- on the thread
 
@@ -84,8 +92,6 @@ class Worker(threading.Thread):
                 self._tick()
         finally:
             pipe.close()
-            self._epoll.close()
-            os.close(self._bell)
 
     def _poll(self) -> None:
         timeout = 0.0 if self._ready else NOTIFY_EVERY if self._grown else TICK

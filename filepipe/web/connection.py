@@ -63,7 +63,7 @@ class ConnectionLimits:
 class Connection(web.RequestHandler):
     """A connection whose head has a deadline; `busy` while a request of it is handled."""
 
-    __slots__ = ("_census", "_head_timer", "_limits", "_received", "busy", "detached")
+    __slots__ = ("_census", "_head_timer", "_limits", "_received", "_request", "busy", "detached")
 
     def __init__(
         self, manager: web.Server, limits: ConnectionLimits, census: Census, **options: Any
@@ -73,6 +73,7 @@ class Connection(web.RequestHandler):
         self._census = census
         self._head_timer: asyncio.TimerHandle | None = None
         self._received = False
+        self._request: web.BaseRequest | None = None
         self.busy = False
         # set once the kernel has taken the socket over: what still arrives here is nobody's
         self.detached = False
@@ -97,14 +98,20 @@ class Connection(web.RequestHandler):
         if not self.busy and self._head_timer is None:
             self._start_head_timer()
         super().data_received(data)
+        if self._request is not None and self._messages and not self._request.content.is_eof():
+            # Nothing can follow a body that is not whole but what the parser says of its framing,
+            # and that aiohttp keeps to itself until the handler has ended.
+            self._request.content.set_exception(web.RequestPayloadError("the framing is broken"))
 
-    def begin_request(self) -> None:
+    def begin_request(self, request: web.BaseRequest) -> None:
         """A whole head was parsed."""
+        self._request = request
         self.busy = True
         self._stop_head_timer()
 
     def end_request(self) -> None:
         """The answer is out."""
+        self._request = None
         self.busy = False
         self._received = False
 

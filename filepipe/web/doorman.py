@@ -18,27 +18,35 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol, cast
 
-from filepipe.errors import FilepipeError
+from filepipe.errors import FilepipeError, Refused, Unavailable
+from filepipe.logs import get_logger
 from filepipe.protocols.plain import PlainRequest, parse_plain
 from filepipe.web.connection import Census, ConnectionLimits
+
+log = get_logger("filepipe.doorman")
 
 MAX_BODY = 64 * 1024
 """Bytes of a body that the doorman takes or gives."""
 
+PATIENCE = 0.5
+"""Seconds for which he waits for the rest of a body, which no reader sees before he has it all."""
 
 LEFT = 499
 """The status in the log of a request whose client left before its answer."""
 
 
 class Answer:
-    """A whole answer, small enough for one write."""
+    """A whole answer, small enough for one write; after the `last` one the connection closes."""
 
-    __slots__ = ("body", "headers", "status")
+    __slots__ = ("body", "headers", "last", "status")
 
-    def __init__(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def __init__(
+        self, status: int, headers: dict[str, str], body: bytes, *, last: bool = False
+    ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
+        self.last = last
 
     def render(self, request_id: str, *, close: bool) -> bytes:
         """The bytes for the wire."""
@@ -83,8 +91,8 @@ class Doorman(asyncio.Protocol):
     """One connection, until it is handed over."""
 
     __slots__ = (
-        "_answering", "_census", "_counter", "_data", "_hire", "_limits", "_transport", "_waiting",
-        "deadline",
+        "_answering", "_census", "_counter", "_data", "_hire", "_limits", "_transport", "_unsent",
+        "_waiting", "deadline",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +111,7 @@ class Doorman(asyncio.Protocol):
         self._data = b""
         self._answering: asyncio.Task[None] | None = None
         self._waiting: tuple[PlainRequest, str, float] | None = None
+        self._unsent = _UNKNOWN
 
     # -- asyncio's callbacks
 
@@ -129,14 +138,15 @@ class Doorman(asyncio.Protocol):
             self._answering.cancel()
             self._hand_over(self._data + data)
             return
-        self._data = data = self._data + data if self._data else data
+        begun = self._data
+        self._data = data = begun + data if begun else data
         request = parse_plain(data, MAX_BODY)
         if request is None:
             self._hand_over(data)
         elif request.missing == 0:
             self._serve(request)
-        else:
-            self.deadline = time.monotonic() + self._limits.head_timeout
+        elif not begun:
+            self.deadline = time.monotonic() + PATIENCE
 
     def pause_writing(self) -> None:
         """The peer does not read: no further request is taken from it."""
@@ -158,8 +168,8 @@ class Doorman(asyncio.Protocol):
             return
         try:
             answer = self._counter.put(request)
-        except FilepipeError as error:
-            answer = self._counter.refuse(error)
+        except Exception as error:  # noqa: BLE001 - `_refuse` tells them apart
+            answer = self._refuse(request, error)
         if answer is None:
             self._hand_over(self._data)
         else:
@@ -168,13 +178,23 @@ class Doorman(asyncio.Protocol):
     async def _get(self, request: PlainRequest) -> None:
         try:
             answer = await self._counter.get(request)
-        except FilepipeError as error:
-            answer = self._counter.refuse(error)
+        except Exception as error:  # noqa: BLE001 - `_refuse` tells them apart
+            answer = self._refuse(request, error)
         self._answering = None
         if answer is None:
             self._hand_over(self._data)
         else:
             self._send(request, answer)
+
+    def _refuse(self, request: PlainRequest, error: Exception) -> Answer | None:
+        """The answer to a refusal; None for a failure, which whoever is handed to tells of."""
+        if not isinstance(error, Refused | Unavailable):
+            if not isinstance(error, FilepipeError):
+                log.exception("internal error")
+            return None
+        answer = self._counter.refuse(error)
+        request.close = request.close or answer.last
+        return answer
 
     def _send(self, request: PlainRequest, answer: Answer) -> None:
         transport = self._transport
@@ -184,10 +204,10 @@ class Doorman(asyncio.Protocol):
         self._record(answer.status, len(answer.body) if answer.status == 200 else 0)
         self._data = b""
         self._waiting = None
+        self._unsent = _UNKNOWN
+        self.deadline = time.monotonic() + self._limits.keepalive_timeout
         if request.close:
             transport.close()
-        else:
-            self.deadline = time.monotonic() + self._limits.keepalive_timeout
 
     def _record(self, status: int, size: int) -> None:
         assert self._transport is not None
@@ -220,13 +240,20 @@ class Doorman(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline has passed: a next head, or the body of one, did not come."""
         self.deadline = None
+        transport = self._transport
         if self._data:
             # how long a body may take is not the doorman's to say
             self._hand_over(self._data)
-        elif self._transport is not None:
-            self._transport.close()
+        elif transport is None or (unsent := transport.get_write_buffer_size()) == 0:
+            self.dismiss()
+        elif unsent < self._unsent:  # a peer that reads may be slow
+            self._unsent = unsent
+            self.deadline = time.monotonic() + self._limits.keepalive_timeout
+        else:
+            transport.abort()
 
 
+_UNKNOWN = 1 << 62
 _dated = (0, "")
 
 

@@ -41,7 +41,7 @@ class Entry:
         """Answer one request; nothing but a cancellation leaves here."""
         connection = request.protocol
         assert isinstance(connection, Connection)
-        connection.begin_request()
+        connection.begin_request(request)
         started = time.perf_counter()
         exchange = request[EXCHANGE] = Exchange(access_log.next_request_id())
         status = LEFT

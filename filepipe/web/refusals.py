@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from filepipe.errors import (
+    Draining,
     FilepipeError,
     MethodNotAllowed,
     RangeNotSatisfiable,
@@ -41,9 +42,14 @@ def answer(request: web.BaseRequest, error: FilepipeError, *, newline: bool) -> 
     """
     text = str(error) + ("\n" if newline else "")
     response = web.Response(status=error.status, text=text, headers=headers_of(error))
-    if not request.content.is_eof():
+    if closes(error) or not request.content.is_eof():
         response.force_close()
     return response
+
+
+def closes(error: FilepipeError) -> bool:
+    """Whether the caller had better go elsewhere, with a connection of its own."""
+    return isinstance(error, Draining)
 
 
 def answer_in_ours(

@@ -75,7 +75,7 @@ class SmallTransfers:
     def refuse(self, error: FilepipeError) -> Answer:
         """The sentence, as `refusals.answer` gives it."""
         headers = {**refusals.headers_of(error), "Content-Type": "text/plain; charset=utf-8"}
-        return Answer(error.status, headers, f"{error}\n".encode())
+        return Answer(error.status, headers, f"{error}\n".encode(), last=refusals.closes(error))
 
     def begin(self) -> str:
         """A new request id."""

@@ -44,7 +44,7 @@ INVISIBLE: Final = re.compile(
 
 # Nearly every key there is: nothing to decode, nothing to normalise, no dot segment.
 _SEGMENT = r"(?!\.\.?(?:/|\Z))[A-Za-z0-9._~!$&'()*+,;=:@-]++"
-_PLAIN = re.compile(rf"{_SEGMENT}(?:/{_SEGMENT})*+/?")
+_PLAIN = re.compile(rf"{_SEGMENT}(?>(?:/{_SEGMENT})*)/?")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)([^?#]*)(?:\?([^#]*))?", re.IGNORECASE)

@@ -14,15 +14,16 @@ from typing import Final
 MAX_FIELD_BYTES: Final = 255
 
 TCHARS: Final = r"[A-Za-z0-9!#$%&'*+.^_`|~-]++"
-# Possessive throughout, so that a long hostile value is read once and not tried in every way.
-_QUOTED = r'"(?:[ !#-\[\]-~]|\\[ -~])*+"'
+# Possessive throughout, so that a long hostile value is read once and not tried in every way;
+# atomic around groups, where Python before 3.11.5 matches possessive ones wrongly (gh-106052).
+_QUOTED = r'"(?>(?:[ !#-\[\]-~]|\\[ -~])*)"'
 _MEDIA_TYPE = re.compile(
-    rf"{TCHARS}/{TCHARS}(?:[ \t]*+;[ \t]*+{TCHARS}=(?:{TCHARS}|{_QUOTED}))*+",
+    rf"{TCHARS}/{TCHARS}(?>(?:[ \t]*+;[ \t]*+{TCHARS}=(?:{TCHARS}|{_QUOTED}))*)",
 )
-_CODINGS = re.compile(rf"{TCHARS}(?:[ \t]*+,[ \t]*+{TCHARS})*+")
+_CODINGS = re.compile(rf"{TCHARS}(?>(?:[ \t]*+,[ \t]*+{TCHARS})*)")
 _PARAMETER = re.compile(
     rf"[ \t]*+;[ \t]*+(?P<name>{TCHARS})[ \t]*+=[ \t]*+"
-    r'(?:"(?P<quoted>(?:[^"\\]|\\.)*+)"|(?P<bare>[^;"]*+))',
+    r'(?:"(?P<quoted>(?>(?:[^"\\]|\\.)*))"|(?P<bare>[^;"]*+))',
     re.DOTALL,
 )
 # Only these two: senders of Windows paths do not escape their backslashes.

@@ -17,8 +17,8 @@ MAX_HEAD: Final = 2048
 
 _SEGMENT = r"[A-Za-z0-9_~][A-Za-z0-9._~-]*+"
 _HEAD = re.compile(
-    rf"(?P<method>PUT|GET) (?P<path>/{_SEGMENT}(?:/{_SEGMENT})*+) HTTP/1\.1"
-    r"(?P<fields>(?:\r\n[A-Za-z-]++:[ -~]*+)++)"
+    rf"(?P<method>PUT|GET) (?P<path>/{_SEGMENT}(?>(?:/{_SEGMENT})*)) HTTP/1\.1"
+    r"(?P<fields>(?>(?:\r\n[A-Za-z-]++:[ -~]*+)+))"
 )
 _KNOWN: Final = frozenset(
     {

@@ -12,7 +12,7 @@ from filepipe.sizes import format_duration, parse_duration
 
 # One preference and its parameters (RFC 7240, section 2); a comma inside quotes ends nothing.
 # Escapes are not looked for: an unfinished string must not be searched again from each of them.
-_PREFERENCE = re.compile(r'(?:[^,"]++|"[^"]*+"|")++')
+_PREFERENCE = re.compile(r'(?>(?:[^,"]++|"[^"]*+"|")+)')
 _WAIT = re.compile(r'[ \t]*wait[ \t]*=[ \t]*("?)([0-9]+)\1[ \t]*(?:;.*)?', re.IGNORECASE)
 _WAIT_NAME = re.compile(r"[ \t]*wait[ \t]*(?:[=;]|\Z)", re.IGNORECASE)
 

@@ -32,6 +32,18 @@ def root(shared: Daemon) -> Front:
     return Front(shared)
 
 
+@pytest.fixture(scope="module", params=["--relay", "--no-relay"])
+def each_front(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Front]:
+    """The protocol with either mover of large bodies; it forwards to this machine."""
+    settings = (request.param, "--forward-allow", "127.0.0.0/8")
+    daemon = Daemon([*LISTENERS, *settings], tmp_path_factory.mktemp("file-pipe"))
+    yield Front(daemon)
+    daemon.kill()
+    daemon.assert_clean_log()
+
+
 @pytest.fixture
 def launch(start: Callable[..., Daemon]) -> Callable[..., Front]:
     """Start a daemon of the test's own with these settings."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from tests.scenarios.file_pipe.front import Answer, Front, file_of, first_line
 from tests.scenarios.peers import MIB, body_of, sha
 
 BODY = body_of(3 * MIB)
-
-Launch = Callable[..., Front]
 
 
 def expecting(front: Front, method: str, path: str, *headers: str) -> str:
@@ -61,17 +58,15 @@ def test_http_1_0_is_never_asked(front: Front, key: str) -> None:
         assert read_all(sock).startswith(b"HTTP/1.0 200 ")
 
 
-def test_curl_waits_to_be_asked(launch: Launch, tmp_path: Path, each_path: str) -> None:
+def test_curl_waits_to_be_asked(each_front: Front, key: str, tmp_path: Path) -> None:
     """What curl expects before a large upload it gets, whoever moves the body."""
-    front = launch(each_path)
     done = curl(
         "--verbose", "--expect100-timeout", "20", "--header", "Expect: 100-continue",
-        "--upload-file", file_of(tmp_path, BODY), front.url("k"),
+        "--upload-file", file_of(tmp_path, BODY), each_front.url(key),
     )  # fmt: skip
     log = done.stderr.decode()
     assert log.index("< HTTP/1.1 100 Continue") < log.index("< HTTP/1.1 200 OK")
-    assert sha(front.curl("k").body) == sha(BODY)
-    front.daemon.assert_clean_log()
+    assert sha(each_front.curl(key).body) == sha(BODY)
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])

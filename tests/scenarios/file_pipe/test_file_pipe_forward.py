@@ -34,14 +34,13 @@ def forwarding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_the_whole_upload_arrives(
-    launch: Launch, tmp_path: Path, framing: str, each_path: str
+    each_front: Front, key: str, tmp_path: Path, framing: str
 ) -> None:
     """A length is carried on, as a presigned URL of S3 needs it; what has none goes in chunks."""
-    front = launch(each_path, "--forward-allow", "127.0.0.1")
     how = ("--header", "Transfer-Encoding: chunked") if framing == "chunked" else ()
     source = file_of(tmp_path, BODY)
     with Target(accepting()) as target:
-        answer = front.curl("k", "--upload-file", source, "--header", target.header(), *how)
+        answer = each_front.curl(key, "--upload-file", source, "--header", target.header(), *how)
         assert (answer.status, answer.body) == (200, b"")
     (received,) = target.received
     assert received.line == "PUT /there HTTP/1.1"
@@ -50,8 +49,7 @@ def test_the_whole_upload_arrives(
     length = ("content-length", str(len(BODY)))
     said = dict([length if framing == "length" else ("transfer-encoding", "chunked")])
     assert received.headers == {"host": f"127.0.0.1:{target.port}", "accept": "*/*", **said}
-    assert sha(front.curl("k").body) == sha(BODY)
-    front.daemon.assert_clean_log()
+    assert sha(each_front.curl(key).body) == sha(BODY)
 
 
 def test_what_the_upload_says_of_itself(forwarding: Front, key: str) -> None:

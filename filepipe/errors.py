@@ -7,7 +7,6 @@ FilepipeError
 │   ├── Forbidden              403  understood, and not allowed here
 │   ├── NotFound               404  nothing there, also after waiting
 │   ├── MethodNotAllowed       405  carries the methods that are
-│   ├── RequestTimeout         408  the caller was too slow
 │   ├── Conflict               409  the key is in use
 │   ├── PreconditionFailed     412  If-Match does not hold
 │   ├── TooLarge               413  more bytes than the limit for one body
@@ -83,13 +82,6 @@ class MethodNotAllowed(Refused):
     def __init__(self, message: str, allow: Sequence[str]) -> None:
         super().__init__(message)
         self.allow = tuple(allow)
-
-
-class RequestTimeout(Refused):
-    """The request did not arrive in time."""
-
-    code = "request_timeout"
-    status = 408
 
 
 class Conflict(Refused):

@@ -24,7 +24,7 @@ class Statistics:
     bytes_in: int = 0
     bytes_out: int = 0
     transfers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """(direction, outcome): direction is in or out, outcome finished, broken, refused or failed."""
+    """(direction, outcome): direction is in or out, outcome finished or broken."""
     responses: Counter[int] = field(default_factory=Counter)
     """HTTP answers by status."""
     loop_lag: float = 0.0

@@ -25,6 +25,7 @@ def headers_of(error: FilepipeError) -> dict[str, str]:
         "X-Content-Type-Options": "nosniff",
         "Access-Control-Allow-Origin": "*",
         "Server": "filepipe",
+        "X-Error-Code": error.code,
     }
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(error.allow)

@@ -1,11 +1,12 @@
 """The Host header: syntax everywhere, loopback names where only loopback listens."""
 
 import pytest
-from filepipe.errors import BadRequest, Misdirected
-from filepipe.protocols.authority import check_host, is_loopback_name
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
+
+from filepipe.errors import BadRequest, Misdirected
+from filepipe.protocols.authority import check_host, is_loopback_name
 
 HOSTS = st.text(st.one_of(st.sampled_from("[]:.%@/1aF"), st.characters()), max_size=30)
 

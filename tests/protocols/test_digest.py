@@ -5,10 +5,11 @@ import hashlib
 
 import http_sf
 import pytest
-from filepipe.errors import BadRequest
-from filepipe.protocols.digest import new_hash, repr_digest, wanted
 from hypothesis import given
 from hypothesis import strategies as st
+
+from filepipe.errors import BadRequest
+from filepipe.protocols.digest import new_hash, repr_digest, wanted
 
 
 @pytest.mark.parametrize(

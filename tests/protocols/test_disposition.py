@@ -4,6 +4,9 @@ import re
 
 import aiohttp.multipart
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from filepipe.protocols.disposition import (
     MAX_FILENAME_BYTES,
     attachment,
@@ -11,8 +14,6 @@ from filepipe.protocols.disposition import (
     clean_filename,
     parse_filename,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NAMES = st.text(
     st.one_of(

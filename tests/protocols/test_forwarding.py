@@ -3,11 +3,12 @@
 import ipaddress
 
 import pytest
-from filepipe.errors import BadRequest, ConfigError, Forbidden, Refused
-from filepipe.protocols.forwarding import ForwardRules
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
+
+from filepipe.errors import BadRequest, ConfigError, Forbidden, Refused
+from filepipe.protocols.forwarding import ForwardRules
 
 RULES = ForwardRules.parse(
     ["Example.com", "*.s3.test", "10.0.0.0/8", "192.0.2.7", "fd00::/8", "fe80::/10"]

@@ -1,6 +1,9 @@
 """Content types: stored only if well formed, shown only if inert."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from filepipe.protocols.media import (
     MAX_FIELD_BYTES,
     clean_content_encoding,
@@ -9,8 +12,6 @@ from filepipe.protocols.media import (
     multipart_boundary,
     parameters,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 FIELDS = st.text(st.one_of(st.sampled_from('ab/;= ,"\\\r\n\t'), st.characters()))
 

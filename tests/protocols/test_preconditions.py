@@ -1,9 +1,10 @@
 """Preconditions: entity tags compared as RFC 9110 says."""
 
 import pytest
-from filepipe.protocols.preconditions import if_range_holds, matches
 from hypothesis import given
 from hypothesis import strategies as st
+
+from filepipe.protocols.preconditions import if_range_holds, matches
 
 TAG = '"x1"'
 

@@ -3,10 +3,11 @@
 import contextlib
 
 import pytest
-from filepipe.errors import BadRequest
-from filepipe.protocols.query import MAX_NAMES, parse_query
 from hypothesis import given
 from hypothesis import strategies as st
+
+from filepipe.errors import BadRequest
+from filepipe.protocols.query import MAX_NAMES, parse_query
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """Waiting and retention: queries are orders, preferences are not."""
 
 import pytest
-from filepipe.errors import BadRequest
-from filepipe.protocols.waiting import wanted_retention, wanted_wait
 from hypothesis import given
 from hypothesis import strategies as st
+
+from filepipe.errors import BadRequest
+from filepipe.protocols.waiting import wanted_retention, wanted_wait
 
 DEFAULT, MAXIMUM = 60.0, 3600.0
 

@@ -4,6 +4,9 @@ import contextlib
 import unicodedata
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from filepipe.errors import BadKey, BadRequest
 from filepipe.keys import (
     MAX_KEY_BYTES,
@@ -13,8 +16,6 @@ from filepipe.keys import (
     quote_key,
     split_target,
 )
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 PATHS = st.text(
     st.one_of(st.sampled_from("/.%aAeE2fF0\\ é"), st.characters(codec="utf-8")), max_size=40

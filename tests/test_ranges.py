@@ -3,6 +3,9 @@
 import contextlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from filepipe.errors import RangeNotSatisfiable
 from filepipe.ranges import (
     GROWING_END,
@@ -12,8 +15,6 @@ from filepipe.ranges import (
     resolve,
     unsatisfied,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 POSITIONS = st.integers(0, 10**19 - 1)
 

@@ -3,6 +3,9 @@
 import contextlib
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from filepipe.sizes import (
     MAX_DURATION,
     MAX_SIZE,
@@ -11,8 +14,6 @@ from filepipe.sizes import (
     parse_duration,
     parse_size,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(

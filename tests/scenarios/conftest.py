@@ -5,32 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Daemon
-
-
-@dataclass(frozen=True)
-class Way:
-    """How the bytes of an upload travel: the flag for the daemon, and what the sender says."""
-
-    flag: str
-    chunked: bool
-
-    def length(self, size: int) -> int | None:
-        """What an `Upload` of so many bytes says of its length."""
-        return None if self.chunked else size
-
-
-WAYS = {
-    "kernel": Way("--relay", chunked=False),
-    "loop": Way("--no-relay", chunked=False),
-    "chunks": Way("--relay", chunked=True),
-}
+from tests.scenarios.ways import WAYS, Way
 
 
 @pytest.fixture(params=WAYS.values(), ids=list(WAYS))

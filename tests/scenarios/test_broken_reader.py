@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Daemon, curl, eventually, start_curl
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import (
     MIB,
     Download,
@@ -20,6 +19,7 @@ from tests.scenarios.peers import (
     sha,
     stored,
 )
+from tests.scenarios.ways import Way
 
 BODY = body_of(4 * MIB)
 PART = 2 * MIB

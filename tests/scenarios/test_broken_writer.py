@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Daemon, curl, eventually, start_curl
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import (
     MIB,
     Download,
@@ -22,6 +21,7 @@ from tests.scenarios.peers import (
     sha,
     stored,
 )
+from tests.scenarios.ways import Way
 
 BODY = body_of(4 * MIB)
 PART = 3 * MIB

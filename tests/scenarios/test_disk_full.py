@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Daemon, curl, eventually
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import MIB, Download, Upload, at_rest, body_of, put, sha, stored
+from tests.scenarios.ways import Way
 
 FULL = "disk full, try again later\n"
 BODY = body_of(12 * MIB)

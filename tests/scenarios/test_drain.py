@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import Daemon, curl, eventually, read_all, read_until, start_curl
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import MIB, Download, Upload, body_of, key_of, put, readers, sha, stored
+from tests.scenarios.ways import Way
 
 BODY = body_of(3 * MIB)
 HALF = len(BODY) // 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Daemon, curl, eventually, start_curl
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import MIB, Upload, at_rest, body_of, put, readers, sha, stored
+from tests.scenarios.ways import Way
 
 Start = Callable[..., Daemon]
 

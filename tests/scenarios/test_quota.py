@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Daemon, curl, eventually
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import MIB, Download, Upload, at_rest, body_of, put, sha, stored
+from tests.scenarios.ways import Way
 
 BODY = body_of(4 * MIB)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.conftest import Daemon, curl, eventually, start_curl
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import (
     MIB,
     Download,
@@ -18,6 +17,7 @@ from tests.scenarios.peers import (
     sha,
     stored,
 )
+from tests.scenarios.ways import Way
 
 BODY = body_of(12 * MIB)  # more than the kernel keeps for a connection whose peer does not read
 

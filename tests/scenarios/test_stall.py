@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Daemon, eventually
-from tests.scenarios.conftest import Way
 from tests.scenarios.peers import (
     MIB,
     Download,
@@ -21,6 +20,7 @@ from tests.scenarios.peers import (
     sha,
     stored,
 )
+from tests.scenarios.ways import Way
 
 BODY = body_of(16 * MIB)  # more than the kernel keeps for a connection whose peer does not read
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 from filepipe.errors import StorageFailed
 from filepipe.storage.interface import Blob, Descriptor, Storage
 
 
 class DutifulBlob:
-    """Fails the test when calls of the writer overlap, or a discard comes twice or too early."""
+    """Fails the test when calls of the writer overlap, or a discard comes twice or too early.
 
-    def __init__(self, storage: Dutiful, inner: Blob) -> None:
+    `torn` says that a write was cancelled: some of it may be there, and is paid for.
+    """
+
+    def __init__(self, storage: Dutiful, inner: Blob, expected: int | None) -> None:
         self.inner = inner
+        self.expected = expected or 0
         self.discards = 0
+        self.torn = False
         self._storage = storage
         self._writes = 0
         self._reads = 0
@@ -23,10 +29,10 @@ class DutifulBlob:
         return self.inner.size
 
     async def append(self, chunks: Sequence[bytes]) -> None:
-        await self._write("append", self.inner.append(chunks))
+        await self._write("append", lambda: self.inner.append(chunks))
 
     async def finish(self) -> None:
-        await self._write("finish", self.inner.finish())
+        await self._write("finish", self.inner.finish)
 
     async def read(self, offset: int, limit: int) -> bytes:
         assert not self.discards, "read after discard"
@@ -50,20 +56,23 @@ class DutifulBlob:
         assert isinstance(self.inner, Descriptor)
         self.inner.grow(size)
 
-    async def _write(self, call: str, write) -> None:
+    async def _write(self, call: str, write: Callable[[], Awaitable[None]]) -> None:
         assert not self.discards, f"{call} after discard"
         assert not self._writes, f"{call} beside another write"
         self._writes += 1
         try:
-            await write
             if call in self._storage.failing:
                 raise StorageFailed(f"the storage failed: {call}")
+            await write()
+        except asyncio.CancelledError:
+            self.torn = True
+            raise
         finally:
             self._writes -= 1
 
 
 class Dutiful:
-    """Wraps `inner`; calls named in `failing` (append, finish) raise after they were done."""
+    """Wraps `inner`; the calls named in `failing` (append, finish) fail."""
 
     def __init__(self, inner: Storage) -> None:
         self.inner = inner
@@ -71,12 +80,17 @@ class Dutiful:
         self.blobs: list[DutifulBlob] = []
 
     async def create(self, expected: int | None = None) -> DutifulBlob:
-        blob = DutifulBlob(self, await self.inner.create(expected))
+        blob = DutifulBlob(self, await self.inner.create(expected), expected)
         self.blobs.append(blob)
         return blob
 
     async def aclose(self) -> None:
         await self.inner.aclose()
+
+    @property
+    def held(self) -> list[DutifulBlob]:
+        """The blobs that nobody has discarded yet."""
+        return [blob for blob in self.blobs if not blob.discards]
 
     @property
     def discards(self) -> list[int]:

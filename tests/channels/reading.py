@@ -9,6 +9,12 @@ from filepipe.channels.channel import READ_SIZE, Channel, Metadata, Reader, Writ
 from filepipe.storage.interface import Storage
 
 
+def read(channel: Channel) -> None:
+    """Read a finished channel, and leave."""
+    with Reader(channel):
+        channel.was_read()
+
+
 async def read_all(reader: Reader, limit: int = READ_SIZE) -> bytes:
     """Everything up to the clean end."""
     data = b""

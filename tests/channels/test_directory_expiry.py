@@ -3,15 +3,9 @@
 from filepipe.channels.channel import Reader
 from filepipe.keys import Key
 from filepipe.testing import turns
-from tests.channels.reading import read_all
+from tests.channels.reading import read, read_all
 
 KEY = Key("key")
-
-
-def read(channel):
-    """Read a finished channel, and leave."""
-    with Reader(channel):
-        channel.was_read()
 
 
 async def test_a_key_goes_after_its_retention(clock, write, directory, storage):

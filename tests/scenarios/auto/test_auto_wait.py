@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,10 +15,13 @@ PATIENT = 1000
 """Seconds of a wait that no test sees the end of."""
 
 
-@pytest.fixture
-def patient(start: Start) -> Daemon:
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon whose readers wait for long."""
-    return start("--wait", str(PATIENT), "--max-wait", "1h")
+    daemon = Daemon(["--wait", str(PATIENT)], tmp_path_factory.mktemp("patient"))
+    yield daemon
+    daemon.kill()
+    daemon.assert_clean_log()
 
 
 @pytest.mark.parametrize(
@@ -28,24 +31,23 @@ def patient(start: Start) -> Daemon:
      ("", "--header", "Prefer: respond-async", "--header", "Prefer: wait=0"),
      ("?wait=0", "--header", "Prefer: wait=1000")],
 )  # fmt: skip
-def test_less_than_the_default(patient: Daemon, asked: tuple[str, ...]) -> None:
+def test_less_than_the_default(patient: Daemon, path: str, asked: tuple[str, ...]) -> None:
     """A request may wait for less; the query beats the preference."""
     query, *arguments = asked
-    assert_refused(ask(patient, f"/k{query}", *arguments), 404, "key not found")
+    assert_refused(ask(patient, f"{path}{query}", *arguments), 404, "key not found")
 
 
 @pytest.mark.parametrize("asked", ["?wait=60", "?wait=1m", "?wait=1h", "?wait=0.5h"])
 @pytest.mark.parametrize("size", [5, 300_000])
-def test_more_than_the_default(start: Start, asked: str, size: int) -> None:
+def test_more_than_the_default(shared: Daemon, path: str, asked: str, size: int) -> None:
     """A request may wait for more, up to the limit, and is served when its writer comes."""
-    daemon = start("--wait", "0")
-    waiting = start_curl(daemon.url(f"/k{asked}"))
-    preferring = start_curl("--header", "Prefer: wait=99999", daemon.url("/k"))
-    eventually(lambda: daemon.state()["waiting_readers"] == 2)
-    assert upload(daemon, "/k", bytes(size)).status == 200
+    waiting = start_curl(shared.url(f"{path}{asked}"))
+    preferring = start_curl("--header", "Prefer: wait=99999", shared.url(path))
+    eventually(lambda: shared.state()["waiting_readers"] == 2)
+    assert upload(shared, path, bytes(size)).status == 200
     for reader in (waiting, preferring):
         assert reader.communicate(timeout=30)[0] == bytes(size)
-    assert daemon.state()["waiting_readers"] == 0
+    assert shared.state()["waiting_readers"] == 0
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,9 @@ def test_more_than_the_default(start: Start, asked: str, size: int) -> None:
         ("wait=%D9%A5", "wait is not a duration such as 30, 30s, 5m or 1.5h\n"),
     ],
 )
-def test_a_wrong_wait(patient: Daemon, query: str, sentence: str) -> None:
+def test_a_wrong_wait(patient: Daemon, path: str, query: str, sentence: str) -> None:
     """An order that cannot be followed is refused."""
-    answer = ask(patient, f"/k?{query}")
+    answer = ask(patient, f"{path}?{query}")
     assert_refused(answer, 400)
     assert answer.text == sentence
 
@@ -85,25 +87,24 @@ def test_the_default(start: Start) -> None:
     assert ask(daemon, "/k", "--header", "X: y").status == 404
 
 
-def test_who_leaves_waits_no_more(patient: Daemon) -> None:
+def test_who_leaves_waits_no_more(patient: Daemon, path: str) -> None:
     """A reader that hangs up is forgotten, and the writer goes on without it."""
-    readers = [start_curl(patient.url(f"/k{query}")) for query in ("", "?wait=1h")]
+    readers = [start_curl(patient.url(f"{path}{query}")) for query in ("", "?wait=1h")]
     eventually(lambda: patient.state()["waiting_readers"] == 2)
     for reader in readers:
         reader.kill()
         reader.communicate()
     eventually(lambda: patient.state()["waiting_readers"] == 0)
-    assert upload(patient, "/k", b"hello").status == 200
-    assert curl(patient.url("/k")).stdout == b"hello"
+    assert upload(patient, path, b"hello").status == 200
+    assert curl(patient.url(path)).stdout == b"hello"
 
 
-def test_everybody_who_waits_is_served(patient: Daemon) -> None:
+def test_everybody_who_waits_is_served(patient: Daemon, path: str) -> None:
     """One upload ends the wait of all."""
-    waiting = [start_curl(patient.url("/k")) for _ in range(12)]
+    waiting = [start_curl(patient.url(path)) for _ in range(12)]
     eventually(lambda: patient.state()["waiting_readers"] == len(waiting))
-    upload(patient, "/k", b"hello")
+    upload(patient, path, b"hello")
     assert [reader.communicate(timeout=30)[0] for reader in waiting] == [b"hello"] * len(waiting)
-    patient.assert_clean_log()
 
 
 @pytest.mark.parametrize("header", ["X: y", "Accept: */*"], ids=["general", "plain"])

@@ -143,7 +143,7 @@ class Intake(Move):
                 put = os.splice(pipe.reading, gauge.fd, left, offset_dst=gauge.size)
             except OSError as error:
                 _empty(pipe)
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                     raise DiskFull("disk full, try again later") from error
                 raise StorageFailed("the storage failed while writing") from error
             gauge.size += put

@@ -43,7 +43,7 @@ class Forwarder:
         except TimeoutError as error:
             raise ForwardFailed("forward failed: the target stalled") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            if gate.refused:
+            if gate.shut:
                 raise Forbidden("forwarding to this target is not allowed") from error
             raise ForwardFailed(f"forward failed: {_reason(error)}") from error
 
@@ -105,13 +105,19 @@ class Gate:
     def __init__(self, rules: ForwardRules) -> None:
         self._rules = rules
         self.host = ""
-        self.refused = False
+        self._verdicts: set[bool] = set()
+
+    @property
+    def shut(self) -> bool:
+        """Whether no address was allowed of those that were tried."""
+        return self._verdicts == {False}
 
     def socket(self, address: Any) -> socket.socket:
         """A socket for `address`, one of getaddrinfo's tuples. Raises OSError if not allowed."""
         family, kind, proto, _, sockaddr = address
-        if not self._rules.allows_address(self.host, sockaddr[0]):
-            self.refused = True
+        allowed = self._rules.allows_address(self.host, sockaddr[0])
+        self._verdicts.add(allowed)
+        if not allowed:
             raise OSError("not allowed")
         return socket.socket(family, kind, proto)
 
@@ -149,8 +155,6 @@ def _phrase(status: int) -> str:
 
 def _reason(error: Exception) -> str:
     """A word on the failure that names neither the URL nor what the target said."""
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if isinstance(error, (aiohttp.ClientConnectorError, ValueError)):  # or not a usable URL at all
         return "the target cannot be reached"
-    if isinstance(error, (aiohttp.InvalidURL, ValueError)):
-        return "the target's URL cannot be used"
     return "the target broke the connection"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from filepipe.protocols.forwarding import ForwardRules
+from filepipe.web.forward import Gate
 from tests.conftest import Daemon, eventually, start_curl
 from tests.scenarios.file_pipe.front import LISTENERS, Answer, Front, file_of
 from tests.scenarios.file_pipe.targets import CREATED, Target, accepting, answering_early, leaving
@@ -164,12 +167,14 @@ def test_a_target_that_is_not_there(forwarding: Front, key: str) -> None:
     assert forwarding.curl(key).body == b"hello"
 
 
-def test_a_name_that_is_not_there(launch: Launch) -> None:
+def test_a_name_that_leads_nowhere(launch: Launch) -> None:
     """A name without an address is a failed forward as well."""
     front = launch("--forward-allow", "*")
-    answer = front.put("k", b"hello", "X-Forward-Url: http://nowhere.invalid/x")
-    answer.assert_refusal(502, "forward failed: the target cannot be reached")
-    assert front.curl("k").body == b"hello"
+    for key, host in {"k": "nowhere.invalid", "l": "xn--a.b", "m": "localhost."}.items():
+        answer = front.put(key, b"hello", f"X-Forward-Url: http://{host}:1/x")
+        answer.assert_refusal(502, "forward failed: the target cannot be reached")
+        assert front.curl(key).body == b"hello"
+    front.daemon.assert_clean_log()
 
 
 def test_a_target_that_leaves_in_the_middle(forwarding: Front, key: str, tmp_path: Path) -> None:
@@ -269,6 +274,17 @@ def test_the_actual_address_counts(forwarding: Front, launch: Launch, key: str) 
         by_name = launch("--forward-allow", "localhost")
         assert by_name.put("k", b"hello", header).status == 200
     assert target.connections == 2
+
+
+def test_a_name_with_several_addresses() -> None:
+    """It is forbidden if none of them is allowed; one that is allowed and down is down."""
+    gate = Gate(ForwardRules.parse(["127.0.0.0/8"]))
+    inner = (socket.AF_INET6, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))
+    with pytest.raises(OSError, match="not allowed"):
+        gate.socket(inner)
+    assert gate.shut
+    gate.socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1))).close()
+    assert not gate.shut
 
 
 def test_redirects_are_not_followed(forwarding: Front, key: str) -> None:

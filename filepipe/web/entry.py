@@ -119,6 +119,8 @@ class Entry:
             await response.write_eof()
         except ConnectionError:
             cut(request, framed=True)
+        if request.content.exception() is not None:
+            request.content.feed_eof()  # of a body whose framing is broken aiohttp can read no more
 
 
 def _is_last(request: web.BaseRequest) -> bool:

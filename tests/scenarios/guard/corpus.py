@@ -195,4 +195,4 @@ EXPECTATIONS = [
 CASES = [
     *LENGTHS, *CODINGS, *CHUNKS, *LINES, *VERSIONS, *METHODS, *TARGETS, *HOSTS, *EXPECTATIONS
 ]  # fmt: skip
-HEADS = [case for case in CASES if len(case.data) < 500 and case not in CHUNKS]
+SHORT = [case for case in CASES if len(case.data) < 500]

@@ -8,10 +8,10 @@ import socket
 
 import pytest
 
-from tests.conftest import Daemon, read_all, read_until
+from tests.conftest import Daemon, eventually, read_all, read_until
 from tests.scenarios.answers import assert_refused, parse, raw
-from tests.scenarios.guard.corpus import CASES, HEADS, Case
-from tests.scenarios.peers import MIB
+from tests.scenarios.guard.corpus import CASES, CHUNKS, SHORT, Case
+from tests.scenarios.peers import MIB, Download, stored
 
 KEEP = "Connection: keep-alive"
 GOOD = raw("GET /version HTTP/1.1", KEEP)
@@ -43,7 +43,7 @@ def test_alone(guarded: Daemon, case: Case) -> None:
         check(read_all(sock), case)
 
 
-@pytest.mark.parametrize("case", HEADS, ids=str)
+@pytest.mark.parametrize("case", SHORT, ids=str)
 def test_byte_by_byte(guarded: Daemon, case: Case) -> None:
     """However it is cut up on its way, it is refused alike."""
     with guarded.connect() as sock:
@@ -65,7 +65,7 @@ def test_pipelined(guarded: Daemon, case: Case) -> None:
         check(data, case)
 
 
-@pytest.mark.parametrize("case", HEADS, ids=str)
+@pytest.mark.parametrize("case", SHORT, ids=str)
 def test_after_a_small_transfer(guarded: Daemon, case: Case) -> None:
     """On a connection that has served a plain small request it is refused alike."""
     with guarded.connect(b"GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n") as sock:
@@ -74,7 +74,7 @@ def test_after_a_small_transfer(guarded: Daemon, case: Case) -> None:
         check(read_all(sock), case)
 
 
-@pytest.mark.parametrize("case", [case for case in HEADS if case.status == 400], ids=str)
+@pytest.mark.parametrize("case", [case for case in SHORT if case.status == 400], ids=str)
 def test_nothing_behind_it_is_served(guarded: Daemon, case: Case) -> None:
     """What stands behind a broken request is never taken for the next one."""
     smuggled = raw("PUT /smuggled HTTP/1.1", "Content-Length: 3", body=b"ZQX")
@@ -91,6 +91,21 @@ def test_the_daemon_lives(guarded: Daemon) -> None:
     assert state["phase"] == "running"
     assert (state["channels"], state["waiting_readers"]) == ({}, 0)
     assert state["memory"]["used"] == state["disk"]["used"] == 0
+
+
+@pytest.mark.parametrize("case", CHUNKS, ids=str)
+def test_a_chunk_that_breaks_later(guarded: Daemon, case: Case) -> None:
+    """After a good beginning the sender is told at once, readers are cut, the key is free."""
+    head, _, body = case.data.partition(b"\r\n\r\n")
+    with guarded.connect(head + b"\r\n\r\n5\r\nfirst\r\n") as sock:
+        eventually(lambda: stored(guarded, "ZQX") == 5)
+        with Download(guarded, "/ZQX") as reader:
+            assert reader.begin() == 200
+            send(sock, body)
+            answer = parse(read_all(sock))
+            assert_refused(answer, case.status, "framing is broken")
+            assert reader.rest() is None
+    assert stored(guarded, "ZQX") == -1
 
 
 # -- what is unusual, and right

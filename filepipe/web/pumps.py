@@ -17,7 +17,7 @@ from aiohttp import web
 
 from filepipe.channels.channel import Channel, Reader, Writer
 from filepipe.channels.state import State
-from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, TooManyFiles
+from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, Unavailable
 from filepipe.relay.moves import Gauge, Intake, Outflow
 from filepipe.relay.plane import Plane
 from filepipe.service import Statistics
@@ -108,7 +108,10 @@ class Pumps:
         assert transport is not None
         assert length is not None
         channel = writer.channel
-        gauge = self._gauges[channel] = self._plane.gauge(fd, 0)
+        try:
+            gauge = self._gauges[channel] = self._plane.gauge(fd, 0)
+        except Unavailable:  # the event loop needs no thread for it
+            return False
         done = False
         try:
             await self._take_buffered(request, transport, writer)
@@ -228,20 +231,23 @@ class Pumps:
         transport = request.transport
         if not self._plane.takes(transport, size):
             return None
-        gauge = self._gauges.get(channel)
-        if gauge is None and channel.state is State.FINISHED:
-            blob = channel.blob
-            fd = await blob.descriptor() if isinstance(blob, Descriptor) else -1
-            gauge = self._plane.gauge(fd, channel.size) if fd >= 0 else None
-        if gauge is None:
-            return None
         assert transport is not None
         assert reader.stop is not None
-        sock = transport.get_extra_info("socket").fileno()
         try:
+            gauge = self._gauges.get(channel) or await self._finished_gauge(channel)
+            if gauge is None:
+                return None
+            sock = transport.get_extra_info("socket").fileno()
             return Outflow(sock, gauge, reader.offset, reader.stop, self._patience(channel))
-        except TooManyFiles:  # the event loop needs no descriptor of its own
+        except Unavailable:  # the event loop needs neither a thread nor a descriptor for it
             return None
+
+    async def _finished_gauge(self, channel: Channel) -> Gauge | None:
+        blob = channel.blob
+        if channel.state is not State.FINISHED or not isinstance(blob, Descriptor):
+            return None
+        fd = await blob.descriptor()
+        return self._plane.gauge(fd, channel.size) if fd >= 0 else None
 
     async def _send_by_kernel(
         self, request: web.BaseRequest, outflow: Outflow, response: web.StreamResponse

@@ -102,6 +102,11 @@ class Move:
             and now - self.last_progress > self.stall
         )
 
+    def begin_turn(self) -> None:
+        """From now on it may move; the peer's patience was not tried before."""
+        self.waits_for = Next.TURN
+        self.last_progress = time.monotonic()
+
     def progressed(self, size: int) -> None:
         """Remember that `size` bytes moved."""
         self.moved += size

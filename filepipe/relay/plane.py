@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import Callable
 
-from filepipe.errors import Broken
+from filepipe.errors import Broken, Unavailable
 from filepipe.relay.moves import Gauge, Intake, Move, Outflow
 from filepipe.relay.worker import Worker
 
@@ -55,7 +55,12 @@ class Plane:
         )
 
     def gauge(self, fd: int, size: int) -> Gauge:
-        """A gauge for the file `fd`, of which `size` bytes can be read now."""
+        """A gauge for the file `fd`, of which `size` bytes can be read now.
+
+        Raises `Unavailable` where no thread can be had for it, `Broken` after `aclose`.
+        """
+        if not self._enabled:
+            raise Broken("the daemon stopped")
         return Gauge(fd, size, self._least_loaded())
 
     def abandon(self, gauge: Gauge) -> None:
@@ -121,9 +126,21 @@ class Plane:
         idle = min(self._workers, key=lambda worker: worker.load, default=None)
         if idle is not None and (idle.load == 0 or len(self._workers) == WORKERS):
             return idle
+        try:
+            return self._hire()
+        except Unavailable:
+            if idle is None:
+                raise
+            return idle
+
+    def _hire(self) -> Worker:
         name = f"relay-{len(self._workers)}"
         worker = Worker(name, self._grew_on_thread, self._ended_on_thread)
-        worker.start()
+        try:
+            worker.start()
+        except RuntimeError as error:
+            worker.close()
+            raise Unavailable("no more threads, try again later") from error
         self._workers.append(worker)
         return worker
 

@@ -14,8 +14,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 
-from filepipe.errors import Broken, FilepipeError
+from filepipe.errors import Broken, FilepipeError, TooManyFiles
 from filepipe.relay.moves import Gauge, Intake, Move, Next, Outflow, Pipe, stalled_by
 
 NOTIFY_EVERY = 0.005
@@ -33,12 +34,14 @@ class Worker(threading.Thread):
     """`on_growth` and `on_end` are called on this thread: after growth, and once for each move."""
 
     def __init__(self, name: str, on_growth: Callable[[Gauge], None], on_end: Report) -> None:
+        """Raises `TooManyFiles` when there is no descriptor left."""
         super().__init__(name=name, daemon=True)
         self._on_growth = on_growth
         self._on_end = on_end
-        self._epoll = select.epoll()
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._epoll.register(self._bell, select.EPOLLIN)
+        try:
+            self._open()
+        except OSError as error:
+            raise TooManyFiles("too many open files, try again later") from error
         self._inbox: deque[Callable[[], None]] = deque()
         self._moves: dict[int, Move] = {}
         self._ready: deque[Move] = deque()
@@ -48,6 +51,16 @@ class Worker(threading.Thread):
         self._stopping = False
         self._closed = False
         self.load = 0
+
+    def _open(self) -> None:
+        with ExitStack() as undo:
+            self._epoll = select.epoll()
+            undo.callback(self._epoll.close)
+            self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            undo.callback(os.close, self._bell)
+            self._epoll.register(self._bell, select.EPOLLIN)
+            self._pipe = Pipe()
+            undo.pop_all()
 
     # -- from other threads
 
@@ -69,10 +82,11 @@ class Worker(threading.Thread):
         self.join()
 
     def close(self) -> None:
-        """Let go of the descriptors of a thread that has ended; what is still asked is ignored."""
+        """Let go of the descriptors of a thread that does not run; what is asked is ignored."""
         self._closed = True
         self._epoll.close()
         os.close(self._bell)
+        self._pipe.close()
 
     def _post(self, task: Callable[[], None]) -> None:
         if not self._closed:
@@ -83,15 +97,11 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Serve until `stop`."""
-        pipe = Pipe()
-        try:
-            while not self._stopping:
-                self._poll()
-                self._turn(pipe)
-                self._notify()
-                self._tick()
-        finally:
-            pipe.close()
+        while not self._stopping:
+            self._poll()
+            self._turn()
+            self._notify()
+            self._tick()
 
     def _poll(self) -> None:
         timeout = 0.0 if self._ready else NOTIFY_EVERY if self._grown else TICK
@@ -111,13 +121,13 @@ class Worker(threading.Thread):
         move.waits_for = Next.TURN
         self._ready.append(move)
 
-    def _turn(self, pipe: Pipe) -> None:
+    def _turn(self) -> None:
         for _ in range(len(self._ready)):
             move = self._ready.popleft()
             if move.sock not in self._moves:
                 continue
             try:
-                waits_for = move.step(pipe)
+                waits_for = move.step(self._pipe)
             except FilepipeError as error:
                 self._end(move, error)
                 continue
@@ -144,13 +154,18 @@ class Worker(threading.Thread):
         """Wake the outflows that wait at the end of the file."""
         self._grown.add(gauge)
         for move in gauge.followers:
-            move.waits_for = Next.TURN
+            move.begin_turn()
             self._ready.append(move)
         gauge.followers.clear()
 
     def _start(self, move: Move) -> None:
+        try:
+            self._epoll.register(move.sock, select.EPOLLONESHOT)
+        except OSError:  # the user's share of watches is used up, see epoll(7)
+            self._release(move, TooManyFiles("too many open files, try again later"))
+            return
         self._moves[move.sock] = move
-        self._epoll.register(move.sock, select.EPOLLONESHOT)
+        move.begin_turn()
         self._ready.append(move)
 
     def _cut(self, move: Move) -> None:
@@ -163,14 +178,17 @@ class Worker(threading.Thread):
         self._grown.discard(gauge)
 
     def _end(self, move: Move, failure: FilepipeError | None) -> None:
+        self._epoll.unregister(move.sock)
+        del self._moves[move.sock]
+        self._release(move, failure)
+
+    def _release(self, move: Move, failure: FilepipeError | None) -> None:
         move.failure = failure
         gauge = move.gauge
         if isinstance(move, Intake) and failure is not None:
             self._give_up(gauge)
         elif isinstance(move, Outflow) and move in gauge.followers:
             gauge.followers.remove(move)
-        self._epoll.unregister(move.sock)
-        del self._moves[move.sock]
         move.close()
         move.sock = -1
         self._on_end(move)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from filepipe.relay.moves import Pipe
+from tests.relay.descriptors import open_descriptors
+from tests.relay.running import Connect, Relay
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., tuple[socket.socket, socket.socket]]]:
+def connect() -> Iterator[Connect]:
     """Make TCP connections: the peer's end, and ours, which never blocks."""
     opened: list[socket.socket] = []
 
@@ -70,6 +72,19 @@ def full_file(tmp_path: Path) -> Iterator[int]:
         os.close(fd)
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def relay(connect: Connect, file: int) -> Iterator[Relay]:
+    """A worker that gives everything back at its end, and reports each end once."""
+    before = open_descriptors()
+    relay = Relay(connect, file)
+    yield relay
+    relay.stop()
+    ends = list(relay.ends.queue)
+    assert len(ends) == len(set(ends))
+    left = open_descriptors().items() - before.items()
+    assert not [what for _, what in left if not what.startswith("socket:")]
 
 
 def unnamed(folder: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually, start_curl
-from tests.scenarios.file_pipe.front import PREFIX, Front, file_of
+from tests.scenarios.file_pipe.front import PREFIX, Answer, Front, file_of
 from tests.scenarios.peers import MIB, body_of, sha
 
 OTHER_METHODS = ["HEAD", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"]
@@ -178,6 +178,20 @@ def test_a_length_that_is_none(front: Front, key: str, framing: str) -> None:
     """A body whose end is in doubt is refused before anything is stored."""
     answer = front.ask("PUT", f"/{key}", framing, body=b"hello")
     assert 400 <= answer.status < 500
+    assert front.stored(key) == -1
+
+
+def test_bad_framing_in_the_middle(front: Front, key: str) -> None:
+    """Chunks that cannot be read are the sender's fault: 400, readers cut, the key free."""
+    with front.upload(key, None) as upload, front.download(key) as reader:
+        upload.send(b"hello")
+        assert reader.begin() == 200
+        assert reader.take(5) == b"hello"
+        upload.sock.sendall(b"zz\r\nnonsense\r\n")
+        answer = Answer.parse(upload.answer())
+        assert answer.status == 400
+        assert answer.body.startswith(b"upload failed: ")
+        assert reader.rest() is None
     assert front.stored(key) == -1
 
 

@@ -28,6 +28,7 @@ from filepipe.protocols.media import (
 )
 from filepipe.protocols.preconditions import matches
 from filepipe.web.context import Context
+from filepipe.web.exchange import EXCHANGE
 from filepipe.web.fields import joined
 from filepipe.web.multipart import choose_part, filename_of
 from filepipe.web.ranges import wanted_span
@@ -154,6 +155,7 @@ async def get(
             return web.Response(status=304, headers=describe(channel, dialect))
         span = await wanted_span(request, channel)
         headers = await _headers(channel, dialect, algorithm)
+        headers["X-Request-Id"] = request[EXCHANGE].id
         if span.content_range is not None:
             headers["Content-Range"] = span.content_range
         reader.offset, reader.stop = span.start, span.stop

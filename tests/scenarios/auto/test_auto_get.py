@@ -91,6 +91,22 @@ def test_retention(start: Start) -> None:
     assert state["memory"]["used"] == state["disk"]["used"] == 0
 
 
+@pytest.mark.parametrize("size", [5, 100_000, 3 * MIB])
+def test_every_answer_has_an_id(both: Daemon, path: str, size: int) -> None:
+    """Whoever moves the body, the answer names the line in the log that tells of it."""
+    upload(both, path, bytes(size))
+    answers = [ask(both, path), ask(both, path, "--head"), ask(both, path, "--range", "1-")]
+    with Upload(both, f"{path}-live") as sender, Download(both, f"{path}-live") as reader:
+        sender.send(b"hello")
+        assert reader.begin() == 200
+        ids = {answer["X-Request-Id"] for answer in answers}
+        ids.add(reader.response.getheader("X-Request-Id"))
+        sender.finish()
+    assert len(ids) == 4
+    assert None not in ids
+    eventually(lambda: ids <= {line.get("request_id") for line in both.log()})
+
+
 # -- labels
 
 

@@ -178,6 +178,19 @@ def test_a_range_that_is_not_there_yet(both: Daemon, path: str) -> None:
             assert never.response.getheader("Content-Range") == "bytes */151"
 
 
+@pytest.mark.parametrize("more", [b"", b", world"])
+def test_right_behind_the_last_byte(both: Daemon, path: str, more: bytes) -> None:
+    """Who has all that is there gets the head at once, and whatever follows, if only the end."""
+    with Upload(both, path) as sender:
+        sender.send(b"hello")
+        eventually(lambda: stored(both, path[1:]) == 5)
+        with Download(both, path, "Range: bytes=5-") as reader:
+            assert reader.begin() == 206
+            assert reader.response.getheader("Content-Range") == f"bytes 5-{END}/*"
+            sender.finish(more)
+            assert reader.rest() == more
+
+
 def test_the_end_comes_before_that_of_the_range(both: Daemon, path: str) -> None:
     """A closed range that reaches beyond what came gets what came."""
     with Upload(both, path) as sender, Download(both, path, "Range: bytes=3-999") as reader:

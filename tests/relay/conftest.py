@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from filepipe.relay.moves import Pipe
-from tests.relay.descriptors import open_descriptors
+from filepipe.relay.plane import Plane
+from tests.relay.descriptors import open_descriptors, relay_threads
 from tests.relay.running import Connect, Relay
+from tests.relay.transfers import Transfers
 
 
 @pytest.fixture
@@ -85,6 +87,26 @@ def relay(connect: Connect, file: int) -> Iterator[Relay]:
     assert len(ends) == len(set(ends))
     left = open_descriptors().items() - before.items()
     assert not [what for _, what in left if not what.startswith("socket:")]
+
+
+@pytest.fixture
+async def plane() -> AsyncIterator[Plane]:
+    """A plane that leaves no thread behind, nor any descriptor but the test's connections."""
+    before = open_descriptors()
+    plane = Plane(enabled=True)
+    yield plane
+    assert plane.active == 0
+    assert plane._growth == {}
+    await plane.aclose()
+    assert relay_threads() == []
+    left = open_descriptors().items() - before.items()
+    assert not [what for _, what in left if not what.startswith("socket:")]
+
+
+@pytest.fixture
+def transfers(plane: Plane, connect: Connect, file: int) -> Transfers:
+    """One file on a plane."""
+    return Transfers(plane, connect, file)
 
 
 def unnamed(folder: Path) -> int:

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
-import ssl
 import struct
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import Daemon, eventually, read_all
-from tests.web.ways import GENERAL, PLAIN, ask, key, lines, read_answer, request
+from tests.web.ways import (
+    GENERAL,
+    PLAIN,
+    ask,
+    at_rest,
+    descriptors,
+    get,
+    key,
+    lines,
+    put,
+    read_answer,
+    send_apart,
+)
 
 HEAD_TIMEOUT = 1.0
 FULL = b"x" * 64 * 1024
 
 Start = Callable[..., Daemon]
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate that signs itself, and its key, in one file."""
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", str(file), "-out", str(file) + ".cert", "-days", "1",
-         "-subj", "/CN=localhost"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    with file.open("ab") as both:
-        both.write(Path(str(file) + ".cert").read_bytes())
-    return file
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +50,6 @@ def quiet(door: Daemon) -> int:
     return descriptors(door)
 
 
-def put(path: str, body: bytes = b"hello", *fields: str) -> bytes:
-    """A PUT."""
-    return request("PUT", path, *fields, body=body)
-
-
-def get(path: str, *fields: str) -> bytes:
-    """A GET."""
-    return request("GET", path, *fields)
-
-
 def connect_unix(daemon: Daemon, data: bytes) -> socket.socket:
     """A connection to the unix socket."""
     sock = socket.socket(socket.AF_UNIX)
@@ -77,24 +57,6 @@ def connect_unix(daemon: Daemon, data: bytes) -> socket.socket:
     sock.connect(str(daemon.folder / "s"))
     sock.sendall(data)
     return sock
-
-
-def send_apart(sock: socket.socket, *pieces: bytes) -> None:
-    """Send so that the other side reads each piece by itself."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for piece in pieces:
-        sock.sendall(piece)
-        time.sleep(0.03)
-
-
-def descriptors(daemon: Daemon) -> int:
-    """How many the process has open."""
-    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
-
-
-def at_rest(daemon: Daemon, before: int) -> bool:
-    """Nobody waits, and no connection is left beside `before` descriptors."""
-    return daemon.state()["waiting_readers"] == 0 and descriptors(daemon) <= before
 
 
 def size_of(daemon: Daemon, path: str) -> int:
@@ -128,7 +90,7 @@ def test_a_request_in_pieces(door: Daemon, cuts: list[int], by_doorman: bool) ->
 def test_a_small_body_that_is_slow(door: Daemon, way: tuple[str, ...]) -> None:
     """Its readers see the beginning while the rest is on its way, however long that takes."""
     path = key()
-    data = put(path, b"0123456789", *way)
+    data = put(path, *way, body=b"0123456789")
     with door.connect(data[:-5]) as sender, door.connect(get(path)) as reader:
         eventually(lambda: size_of(door, path) == 5)
         assert ask(door, put(path)).status == 409
@@ -147,7 +109,7 @@ def test_a_small_body_that_is_slow(door: Daemon, way: tuple[str, ...]) -> None:
 def test_requests_in_one_piece(door: Daemon) -> None:
     """Each is answered, in order; not a byte is lost between doorman and aiohttp."""
     path = key()
-    assert ask(door, put(path, b"first")).status == 200
+    assert ask(door, put(path, body=b"first")).status == 200
     with door.connect(get(path) + get(path)) as sock:
         assert [read_answer(sock).body for _ in range(2)] == [b"first", b"first"]
     path = key()
@@ -169,7 +131,7 @@ def test_more_bytes_while_it_waits(door: Daemon, parts: list[bytes]) -> None:
     with door.connect(get(path)) as sock:
         eventually(lambda: door.state()["waiting_readers"] == 1)
         send_apart(sock, *(part for part in parts if part), rest)
-        assert ask(door, put(path, b"for you")).status == 200
+        assert ask(door, put(path, body=b"for you")).status == 200
         assert read_answer(sock).body == b"for you"
         assert read_answer(sock).status == 200
     assert ask(door, get(other)).body == b"hello"
@@ -201,7 +163,7 @@ def test_an_idle_connection_is_closed(door: Daemon, way: tuple[str, ...] | None)
     """Without a first head, or without a next one, after its time and without a word."""
     with door.connect() as sock:
         if way is not None:
-            sock.sendall(put(key(), b"hello", *way))
+            sock.sendall(put(key(), *way, body=b"hello"))
             assert read_answer(sock).status == 200
         assert read_all(sock) == b""
 
@@ -257,7 +219,7 @@ def test_a_sender_that_half_closes(door: Daemon) -> None:
 def test_a_peer_that_never_reads(door: Daemon, quiet: int, fields: tuple[str, ...]) -> None:
     """It keeps its connection for a bounded time only."""
     path = key()
-    assert ask(door, put(path, FULL)).status == 200
+    assert ask(door, put(path, body=FULL)).status == 200
     with connect_unix(door, b"") as sock:
         for number in range(8):
             sock.sendall(get(path, *(fields if number == 7 else ())))
@@ -269,7 +231,7 @@ def test_a_peer_that_never_reads(door: Daemon, quiet: int, fields: tuple[str, ..
 def test_a_peer_that_reads_at_last(door: Daemon) -> None:
     """Who was only slow gets every byte."""
     path = key()
-    assert ask(door, put(path, FULL)).status == 200
+    assert ask(door, put(path, body=FULL)).status == 200
     with connect_unix(door, b"") as sock:
         for _ in range(6):
             sock.sendall(get(path))
@@ -302,7 +264,7 @@ def test_no_connection_is_counted_for_ever(start: Start) -> None:
 def test_the_daemon_stops_below_idle_connections(start: Start, way: tuple[str, ...]) -> None:
     """They are closed, and it ends well."""
     daemon = start("--retention", "1h")
-    with daemon.connect() as fresh, daemon.connect(put("/k", b"", *way)) as used:
+    with daemon.connect() as fresh, daemon.connect(put("/k", *way, body=b"")) as used:
         assert read_answer(used).status == 200
         used.sendall(get("/k", *way))
         assert read_answer(used).status == 200
@@ -311,54 +273,13 @@ def test_the_daemon_stops_below_idle_connections(start: Start, way: tuple[str, .
     daemon.assert_clean_log()
 
 
-# -- other listeners
-
-
 def test_a_unix_socket(door: Daemon) -> None:
     """The same, from a peer without an address."""
     for way in (PLAIN, GENERAL):
         path = key()
-        with connect_unix(door, put(path, b"hello", *way)) as sock:
+        with connect_unix(door, put(path, *way, body=b"hello")) as sock:
             answer = read_answer(sock)
             assert (answer.status, answer.by_doorman) == (200, way == PLAIN)
             sock.sendall(get(path, *way))
             assert read_answer(sock).body == b"hello"
         assert [line["remote"] for line in lines(door, path, 2)] == ["", ""]
-
-
-def test_tls(start: Start, certificate: Path) -> None:
-    """The same under TLS: answers, pieces, a wait, handing over, and an end."""
-    both = str(certificate)
-    daemon = start(
-        "--listen", "127.0.0.1:0", "--listen", "https://127.0.0.1:0", "--tls-cert", both,
-        "--tls-key", both, "--keepalive-timeout", "1",
-    )  # fmt: skip
-    context = ssl.create_default_context(cafile=both + ".cert")
-    before = descriptors(daemon)
-
-    def connect() -> ssl.SSLSocket:
-        return context.wrap_socket(daemon.connect(listener=1), server_hostname="localhost")
-
-    context.check_hostname = False
-    with connect() as sock:
-        send_apart(sock, put("/k", FULL)[:-9], put("/k", FULL)[-9:])
-        answer = read_answer(sock)
-        assert answer.by_doorman
-        assert answer.body == b"https://localhost/k\n"
-        sock.sendall(get("/k"))
-        assert read_answer(sock).body == FULL
-        sock.sendall(get("/later"))
-        eventually(lambda: daemon.state()["waiting_readers"] == 1)
-        sock.sendall(get("/k", *GENERAL))
-        assert ask(daemon, put("/later")).status == 200
-        assert read_answer(sock).body == b"hello"
-        assert read_answer(sock).body == FULL
-    with connect() as sock:
-        sock.sendall(get("/never"))
-        eventually(lambda: daemon.state()["waiting_readers"] == 1)
-    eventually(lambda: at_rest(daemon, before))
-    with connect() as sock:
-        sock.sendall(get("/k"))
-        assert read_answer(sock).by_doorman
-        assert read_all(sock) == b""
-    daemon.assert_clean_log()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.conftest import Daemon, eventually
-from tests.web.ways import GENERAL, PLAIN, ask, assert_same, key, read_answer, request
+from tests.web.ways import GENERAL, PLAIN, ask, assert_same, get, key, put, read_answer, request
 
 KIB = 1024
 PNG = "Content-Type: image/png"
@@ -37,16 +37,6 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     yield daemon
     daemon.kill()
     daemon.assert_clean_log()
-
-
-def put(path: str, *fields: str, body: bytes = b"hello", **options: str) -> bytes:
-    """A PUT."""
-    return request("PUT", path, *fields, body=body, **options)
-
-
-def get(path: str, *fields: str, **options: str) -> bytes:
-    """A GET."""
-    return request("GET", path, *fields, **options)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
+import os
 import re
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -58,6 +60,16 @@ def request(
     length = [] if body is None else [f"Content-Length: {len(body)}"]
     lines = (f"{method} {path} HTTP/1.1", host, *fields, *length, "", "")
     return "\r\n".join(lines).encode("latin-1") + (body or b"")
+
+
+def put(path: str, *fields: str, body: bytes = b"hello", **options: str) -> bytes:
+    """A PUT."""
+    return request("PUT", path, *fields, body=body, **options)
+
+
+def get(path: str, *fields: str, **options: str) -> bytes:
+    """A GET."""
+    return request("GET", path, *fields, **options)
 
 
 def read_answer(sock: socket.socket) -> Answer:
@@ -134,3 +146,21 @@ def _anonymous(told: dict[str, Any], path: str) -> dict[str, str]:
         name: repr(value).replace(path, "/KEY").replace(f'"{path[1:]}"', '"KEY"')
         for name, value in told.items()
     }
+
+
+def send_apart(sock: socket.socket, *pieces: bytes) -> None:
+    """Send so that the other side reads each piece by itself."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for piece in pieces:
+        sock.sendall(piece)
+        time.sleep(0.03)
+
+
+def descriptors(daemon: Daemon) -> int:
+    """How many the process has open."""
+    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+
+def at_rest(daemon: Daemon, before: int) -> bool:
+    """Nobody waits, and no connection is left beside `before` descriptors."""
+    return daemon.state()["waiting_readers"] == 0 and descriptors(daemon) <= before

@@ -141,7 +141,7 @@ class Directory:
                 _resolve(waiter)
 
     async def aclose(self) -> None:
-        """Cut everything and return when no byte is held."""
+        """Cut everything; return when the bytes that nobody uses any more are let go."""
         self.draining = True
         for channel in self:
             self.delete(channel)

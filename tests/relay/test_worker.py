@@ -104,6 +104,18 @@ def test_a_late_outflow_reads_what_is_there(relay):
     assert relay.wait_for_end() is outflow
 
 
+def test_an_intake_of_nothing_wakes_who_waits(relay, file):
+    """The event loop may have written all there is: the followers hear of that, too."""
+    reader, follower = relay.outflow(0, 4)
+    relay.wait_until_parked(follower)
+    os.pwrite(file, b"here", 0)
+    relay.gauge.size = 4
+    _, intake = relay.intake(0)
+    assert read_exactly(reader, 4) == b"here"
+    assert {relay.wait_for_end(), relay.wait_for_end()} == {intake, follower}
+    assert follower.failure is None
+
+
 # -- peers that leave
 
 

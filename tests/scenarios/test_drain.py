@@ -69,6 +69,21 @@ def test_an_upload_and_its_reader_both_finish(start: Start, way: Way) -> None:
     daemon.assert_clean_log()
 
 
+def test_a_small_upload_under_way_is_answered(start: Start) -> None:
+    """A few bytes that were on their way at the signal are taken, or sent away with a 503."""
+    daemon = start("--drain-timeout", "1h")
+    with Upload(daemon, "/k", 10) as upload:
+        upload.send(b"12345")
+        assert curl(daemon.url("/health")).returncode == 0  # by now the head is there too
+        daemon.process.send_signal(signal.SIGTERM)
+        answer = upload.finish(b"67890")
+        assert answer.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 503 "))
+        if answer.startswith(b"HTTP/1.1 200 "):
+            assert curl(daemon.url("/k")).stdout == b"1234567890"
+    assert exit_code(daemon) == 0
+    daemon.assert_clean_log()
+
+
 def test_a_reader_may_join_while_draining(start: Start) -> None:
     """A key that is still being written is served to whoever comes."""
     daemon = start("--drain-timeout", "1h")

@@ -153,4 +153,6 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
 def storage_url(settings: Settings) -> str:
     """The storage of spilled bytes; without a location, a folder of our own in `data_dir`."""
     scheme, _, location = settings.storage.partition(":")
-    return f"{scheme}:{location or settings.data_dir / 'filepipe' / 'spill'}"
+    if scheme == "file" and not location:
+        return f"file:{settings.data_dir / 'filepipe' / 'spill'}"
+    return settings.storage

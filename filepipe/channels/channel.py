@@ -54,8 +54,8 @@ class Channel:
 
     __slots__ = (
         "_blob", "_on_change", "_tip", "_waste", "created", "digests", "ended", "etag",
-        "failure", "first_read", "forgotten", "key", "kind", "last_left", "meta", "readers",
-        "retention", "size", "state", "writing",
+        "failure", "first_read", "forgotten", "interrupt", "key", "kind", "last_left", "meta",
+        "readers", "retention", "size", "state", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,8 @@ class Channel:
         self.state = State.CLAIMED
         self.size = 0
         self.writing = False
+        self.interrupt: Callable[[], None] | None = None
+        """Set by whoever feeds the writer: called when somebody else breaks the channel."""
         self.readers = 0
         self.first_read: float | None = None
         self.last_left: float | None = None
@@ -135,6 +137,8 @@ class Channel:
         """The writer is gone; every reader will see `failure`."""
         self.failure = failure
         self._end(Event.BREAK)
+        if self.interrupt is not None:
+            self.interrupt()
 
     def _end(self, event: Event) -> None:
         self.state = move(self.state, event)

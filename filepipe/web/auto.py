@@ -12,7 +12,7 @@ from typing import Protocol
 from aiohttp import web
 
 from filepipe.channels.retention import Retention
-from filepipe.errors import BadRequest, MethodNotAllowed, NotFound, PreconditionFailed
+from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
 from filepipe.keys import Key, is_reserved, parse_key
 from filepipe.protocols.query import parse_query
 from filepipe.protocols.waiting import wanted_retention, wanted_wait
@@ -115,8 +115,6 @@ class Auto:
     async def _put(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
-        if "If-Match" in request.headers:
-            raise PreconditionFailed("an upload replaces no object, whatever If-Match names")
         rules = self._context.rules
         seconds = wanted_retention(arguments.get("max-age"), rules.retention, rules.max_retention)
         dialect = self._dialect

@@ -10,6 +10,7 @@ from aiohttp import web
 from filepipe.errors import (
     BadRequest,
     FilepipeError,
+    Stalled,
     StorageFailed,
     UnknownCoding,
     UnknownVersion,
@@ -115,9 +116,12 @@ class Entry:
         elif response.content_length is None and request.version < (1, 1):
             response.force_close()  # its end is that of the connection; aiohttp forgets that
         try:
-            await response.prepare(request)
-            await response.write_eof()
-        except ConnectionError:
+            with self._context.pumps.watch_reader() as watch:
+                watch.begin()
+                await response.prepare(request)
+                await response.write_eof()
+                await request.writer.drain()
+        except (ConnectionError, Stalled):
             cut(request, framed=True)
         if request.content.exception() is not None:
             request.content.feed_eof()  # of a body whose framing is broken aiohttp can read no more

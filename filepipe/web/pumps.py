@@ -10,6 +10,7 @@ Rule 3: once a head is out nothing is answered any more: a failure cuts the conn
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -62,6 +63,14 @@ class Pumps:
         if limit is not None and length is not None and length > limit:
             raise TooLarge(f"the body exceeds the limit of {limit} bytes")
 
+    def watch_sender(self) -> Watch:
+        """What ends a wait for a sender who has gone silent."""
+        return Watch(self._limits.idle, "sent")
+
+    def watch_reader(self) -> Watch:
+        """What ends a wait for a reader who takes nothing of an answer that is all there."""
+        return Watch(self._limits.download, "took")
+
     # -- socket to channel
 
     async def receive(
@@ -74,14 +83,19 @@ class Pumps:
         connection go.
         """
         statistics = self._statistics
+        channel = writer.channel
         try:
-            if body is None and await self._received_by_kernel(request, writer):
-                pass
-            else:
-                await self._receive_here(request, writer, body or _chunks(request))
-        except BaseException:
+            async with asyncio.timeout(None) as life:
+                channel.interrupt = functools.partial(life.reschedule, 0.0)
+                if body is not None or not await self._received_by_kernel(request, writer):
+                    await self._receive_here(request, writer, body or _chunks(request))
+        except BaseException as error:
             statistics.transfers["in", "broken"] += 1
+            if life.expired():  # the key was deleted, and the sender may be silent for long
+                raise channel.failure or Broken("the key was deleted") from error
             raise
+        finally:
+            channel.interrupt = None
         statistics.transfers["in", "finished"] += 1
 
     async def _receive_here(
@@ -89,7 +103,7 @@ class Pumps:
     ) -> None:
         exchange = request[EXCHANGE]
         limit = self._limits.max_body
-        with Watch(self._limits.idle, "sent") as watch:
+        with self.watch_sender() as watch:
             watch.begin()
             async for chunk in body:
                 watch.end()
@@ -117,10 +131,10 @@ class Pumps:
             await self._take_buffered(request, transport, writer)
             await writer.descriptor()
             gauge.size = channel.size
-            if left := length - channel.size:
-                sock = transport.get_extra_info("socket").fileno()
-                intake = Intake(sock, gauge, left, self._limits.idle)
-                await self._fill(request, writer, intake)
+            # also for no byte at all: it wakes the readers that wait at the gauge
+            sock = transport.get_extra_info("socket").fileno()
+            intake = Intake(sock, gauge, length - channel.size, self._limits.idle)
+            await self._fill(request, writer, intake)
             done = True
         finally:
             del self._gauges[channel]
@@ -150,8 +164,6 @@ class Pumps:
             if size := gauge.size - channel.size:
                 self._count_in(request, size)
                 writer.grew(size)
-            if channel.state is not State.WRITING:
-                self._plane.cancel(intake)
 
         try:
             await self._plane.fill(intake, grew)

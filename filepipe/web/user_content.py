@@ -21,6 +21,7 @@ DATA_HEADERS: Final = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "no-store",
     "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "*",
     "X-Accel-Buffering": "no",
 }
 

@@ -23,6 +23,7 @@ DIALECT = pipes.Dialect(
     retention=Retention(after_end=30.0, after_first_read=5.0),
     names_from_key=False,
     raw_names=True,
+    closes=True,
 )
 
 

@@ -41,11 +41,13 @@ class Dialect:
 
     `names_from_key`: a download without a name of its own is called after its key (RFC 6266).
     `raw_names`: names are written as file-pipe writes them, without `filename*`.
+    `closes`: each connection carries one request.
     """
 
     retention: Retention
     names_from_key: bool
     raw_names: bool
+    closes: bool = False
 
 
 async def put(context: Context, request: web.BaseRequest, key: Key, dialect: Dialect) -> Channel:
@@ -56,9 +58,11 @@ async def put(context: Context, request: web.BaseRequest, key: Key, dialect: Dia
     headers = request.headers
     if "Content-Range" in headers:
         raise BadRequest("Content-Range is not supported here")
+    if "If-Match" in headers:
+        raise PreconditionFailed("an upload replaces no object, whatever If-Match names")
     context.pumps.check_length(request.content_length)
     algorithm = digest.wanted(joined(headers, "Want-Repr-Digest"))
-    target = headers.get("X-Forward-Url")
+    target = _forward_target(headers)
     if target is not None:
         context.forwarder.check(target)
     _check_expectation(request)
@@ -74,6 +78,13 @@ async def put(context: Context, request: web.BaseRequest, key: Key, dialect: Dia
         if target is not None:
             await task
     return channel
+
+
+def _forward_target(headers: MultiMapping[str]) -> str | None:
+    targets = headers.getall("X-Forward-Url", [])
+    if len(targets) > 1:
+        raise BadRequest("X-Forward-Url stands there more than once")
+    return targets[0] if targets else None
 
 
 async def _open(
@@ -96,7 +107,9 @@ async def _open(
         return None
     # a reader that waits must not see the form's length and type instead of the file's
     await _continue(request)
-    part = await choose_part(request)
+    with context.pumps.watch_sender() as watch:
+        watch.begin()
+        part = await choose_part(request)
     meta = Metadata(content_type=part.content_type, filename=part.filename)
     await channel.publish(context.service.storage, meta)
     return part.body
@@ -158,6 +171,8 @@ async def get(
         headers["X-Request-Id"] = request[EXCHANGE].id
         if span.content_range is not None:
             headers["Content-Range"] = span.content_range
+        if dialect.closes:  # a head that goes out at once must say so itself
+            headers["Connection"] = "close"
         reader.offset, reader.stop = span.start, span.stop
         channel.was_read()
         return await context.pumps.send(request, reader, span.status, headers)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Daemon, curl, eventually
-from tests.scenarios.answers import Answer, ask, assert_refused, upload
-from tests.scenarios.peers import MIB, Download
+from tests.scenarios.answers import Answer, ask, assert_refused, parse, upload
+from tests.scenarios.peers import MIB, Download, Upload
 
 
 def put(daemon: Daemon, path: str, size: int = 5) -> str:
@@ -83,3 +83,25 @@ def test_a_reserved_name_cannot_be_deleted(deletable: Daemon) -> None:
     """Nor can what is no key."""
     for name in ("/", "/health", "/-/auto/", "/-/auto/help", "/streams/k"):
         assert_refused(delete(deletable, name), 400)
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_delete_while_it_grows(deletable: Daemon, path: str, *, chunked: bool) -> None:
+    """Readers are cut at once, the key is free, and the sender hears of it."""
+    size = 3 * MIB
+    with (
+        Upload(deletable, path, None if chunked else size) as sender,
+        Download(deletable, f"{path}?wait=30") as reader,
+    ):
+        sender.send(bytes(MIB))
+        assert reader.begin() == 200
+        reader.take(MIB)
+        assert delete(deletable, path).status == 204
+        assert reader.rest() is None
+        put(deletable, path)
+        sender.send(bytes(MIB))
+        assert_refused(parse(sender.answer()), 502, "deleted")
+    assert curl(deletable.url(path)).stdout == bytes(5)
+    assert delete(deletable, path).status == 204
+
+

@@ -205,6 +205,18 @@ def test_13_a_silent_writer_is_cut(launch: Launch, each_path: str) -> None:
     front.daemon.assert_clean_log()
 
 
+@pytest.mark.parametrize("begun", [b"--b", FILE[:20], b"", FILE + b"data"])
+def test_13_a_silent_form_is_cut(launch: Launch, begun: bytes) -> None:
+    """So does one whose form stops before its file."""
+    front = launch("--idle-timeout", "1")
+    with front.upload("k", 1000, FORM) as upload:
+        upload.send(begun)
+        answer = Answer.parse(upload.answer())
+        answer.assert_refusal(408, "the peer sent nothing for 1 seconds")
+    assert front.put("k", b"again").status == 200
+    front.daemon.assert_clean_log()
+
+
 @pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/xml", None])
 def test_14_nothing_runs_in_a_browser(front: Front, key: str, content_type: str | None) -> None:
     """What strangers upload has no rights on our origin."""

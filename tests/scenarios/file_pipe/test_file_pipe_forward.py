@@ -304,3 +304,11 @@ def test_proxies_of_the_environment_are_not_asked(launch: Launch) -> None:
         front = launch("--forward-allow", "127.0.0.0/8", env=env)
         assert front.put("k", b"hello", target.header()).status == 200
     assert (proxy.connections, target.connections) == (0, 1)
+
+
+def test_several_targets(forwarding: Front, key: str) -> None:
+    """One upload has one target, or it is refused."""
+    with Target(accepting()) as target:
+        answer = forwarding.put(key, b"hello", target.header("/1"), target.header("/2"))
+    answer.assert_refusal(400, "X-Forward-Url stands there more than once")
+    assert target.connections == 0

@@ -155,6 +155,27 @@ def test_a_second_request_is_never_answered(front: Front, key: str) -> None:
     assert answer.body == b"hello"
 
 
+@pytest.mark.parametrize("length", [None, 5], ids=["chunked", "length"])
+def test_every_answer_closes(front: Front, key: str, length: int | None) -> None:
+    """Also one whose head goes out before the body is known says so."""
+    with front.upload(key, length) as upload, front.download(key) as reader:
+        assert reader.begin() == 200
+        assert reader.response.headers["Connection"] == "close"
+        upload.finish(b"hello")
+        assert reader.rest() == b"hello"
+        assert reader.sock.recv(1) == b""
+
+
+def test_a_large_answer_closes(each_front: Front, key: str, tmp_path: Path) -> None:
+    """And so does one that the kernel may send."""
+    each_front.curl(key, "--upload-file", file_of(tmp_path, BODY))
+    with each_front.download(key) as reader:
+        assert reader.begin() == 200
+        assert reader.response.headers["Connection"] == "close"
+        assert sha(reader.rest() or b"") == sha(BODY)
+        assert reader.sock.recv(1) == b""
+
+
 def test_a_get_with_a_body(front: Front, key: str) -> None:
     """A body that has no business there changes nothing."""
     front.put(key, b"hello")

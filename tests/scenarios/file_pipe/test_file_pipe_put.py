@@ -152,6 +152,7 @@ def test_the_daemons_own_paths(root: Front, name: str) -> None:
     ("header", "status", "text"),
     [
         ("Content-Range: bytes 0-4/10", 400, "Content-Range is not supported here"),
+        ('If-Match: "x"', 412, "an upload replaces no object, whatever If-Match names"),
         ("Expect: 200-ok", 417, "the only expectation that is met here is 100-continue"),
         ("X-Forward-Url: http://127.0.0.1/", 403, "forwarding is not allowed here"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Daemon, curl, eventually, start_curl
-from tests.scenarios.peers import MIB, Upload, at_rest, body_of, put, readers, sha, stored
+from tests.scenarios.peers import MIB, Download, Upload, at_rest, body_of, put, readers, sha, stored
 from tests.scenarios.ways import Way
 
 Start = Callable[..., Daemon]
@@ -48,6 +49,25 @@ def test_before_during_and_after(start: Start, way: Way, size: int, tmp_path: Pa
     assert sha(curl(daemon.url("/k")).stdout) == sha(body)
     assert_all_got(before | during, body)
     eventually(lambda: at_rest(daemon))
+    daemon.assert_clean_log()
+
+
+def test_a_body_that_is_all_there_at_once(start: Start, each_path: str) -> None:
+    """Readers of a body that arrives in one piece wait for nothing that has happened already."""
+    daemon = start(each_path, "--spill-threshold", "64K")
+    body = body_of(300_000)  # for the kernel to move, and small enough to be buffered whole
+    for number in range(20):
+        with contextlib.ExitStack() as stack:
+            path = f"/{number}"
+            waiting = [stack.enter_context(Download(daemon, path)) for _ in range(5)]
+            upload = stack.enter_context(Upload(daemon, path, len(body)))
+            upload.sock.sendall(body)
+            joining = [stack.enter_context(Download(daemon, path)) for _ in range(5)]
+            assert upload.answer().startswith(b"HTTP/1.1 200 ")
+            for reader in waiting + joining:
+                reader.sock.settimeout(5)
+                assert reader.begin() == 200
+                assert sha(reader.rest() or b"") == sha(body)
     daemon.assert_clean_log()
 
 

@@ -103,5 +103,3 @@ def test_delete_while_it_grows(deletable: Daemon, path: str, *, chunked: bool) -
         assert_refused(parse(sender.answer()), 502, "deleted")
     assert curl(deletable.url(path)).stdout == bytes(5)
     assert delete(deletable, path).status == 204
-
-

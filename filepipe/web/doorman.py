@@ -18,7 +18,7 @@ from email.utils import formatdate
 from http import HTTPStatus
 from typing import Protocol, cast
 
-from filepipe.errors import FilepipeError, Refused, Unavailable
+from filepipe.errors import Draining, FilepipeError, Refused, Unavailable
 from filepipe.logs import get_logger
 from filepipe.protocols.plain import PlainRequest, parse_plain
 from filepipe.web.connection import Census, ConnectionLimits
@@ -220,9 +220,15 @@ class Doorman(asyncio.Protocol):
     # -- the end of its part
 
     def dismiss(self) -> None:
-        """The daemon stops."""
-        if self._transport is not None:
-            self._transport.close()
+        """The daemon stops; a body that was on its way is sent away, not just dropped."""
+        if self._transport is None:
+            return
+        if self._data and self._answering is None:
+            refusal = self._counter.refuse(
+                Draining("server is shutting down, not accepting new uploads")
+            )
+            self._transport.write(refusal.render(self._counter.begin(), close=True))
+        self._transport.close()
 
     def _hand_over(self, data: bytes) -> None:
         transport = self._transport

@@ -113,13 +113,13 @@ def test_a_reader_that_takes_nothing_late(start: Start, each_path: str) -> None:
 
 def test_a_slow_download_goes_on(start: Start, each_path: str) -> None:
     """Whoever takes a little all the time is not stuck."""
-    daemon = start(each_path, "--download-stall", "0.6")
+    daemon = start(each_path, "--download-stall", "3")
     put(daemon, "/k", BODY)
     with Download(daemon, "/k", receive_buffer=65536) as slow:
         assert slow.begin() == 200
         pieces = []
-        for _ in range(8):
-            time.sleep(0.2)
+        for _ in range(8):  # together longer than the limit, each far below it
+            time.sleep(0.5)
             pieces.append(slow.take(MIB // 2))
         assert sha(b"".join(pieces) + (slow.rest() or b"")) == sha(BODY)
 

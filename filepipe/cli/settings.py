@@ -42,9 +42,12 @@ def show(
         print(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {settings.source_of(name)}")
 
 
+_NO_VALUE = {"size": "unlimited", "duration": "unlimited", "number": "auto"}
+
+
 def _for_people(setting: Description, value: Any) -> str:
     if value is None:
-        return {"size": "unlimited", "number": "auto"}.get(setting.kind, "none")
+        return _NO_VALUE.get(setting.kind, "none")
     if setting.kind == "size":
         return format_size(value)
     if setting.kind == "duration":

@@ -21,6 +21,7 @@ from filepipe.config.listen import PROTOCOLS, Listen
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
+Dashboard = Literal["keys", "counts", "off"]
 SettingKind = Literal["switch", "list", "size", "duration", "number", "text"]
 
 # Of the free space; the rest is left to whoever else writes to the same disk.
@@ -74,6 +75,7 @@ _KINDS: dict[object, SettingKind] = {
     values.limit: "size",
     values.duration: "duration",
     values.timeout: "duration",
+    values.time_limit: "duration",
     values.count: "number",
     values.count_or_auto: "number",
 }
@@ -106,7 +108,8 @@ class Settings(BaseSettings):
         "interface, unix:PATH or fd:NAME, each with =PROTOCOL after it if wanted; repeatable.",
     )
     protocol: Annotated[str, _choice(*PROTOCOLS), Names()] = _setting(
-        "auto", f"Protocol of listeners that name none: {' or '.join(PROTOCOLS)}."
+        "auto",
+        f"Protocol of listeners that name none: {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}.",
     )
     data_dir: Annotated[
         values.Folder,
@@ -147,11 +150,27 @@ class Settings(BaseSettings):
     ] = _setting("auto", "Connections that may be open at the same time.")
     wait: Annotated[values.Duration, Names()] = _setting(
         "60 seconds",
-        "How long a GET waits for a key that nobody writes yet; the protocol file-pipe has its "
-        "own 5 seconds.",
+        "How long a GET waits for a key that nobody writes yet, and a POST for its receivers; the "
+        "protocol file-pipe has its own 5 seconds.",
     )
     max_wait: Annotated[values.Duration, Names()] = _setting(
         "1 hour", "The longest wait that a request may ask for with ?wait= or Prefer."
+    )
+    piping_wait: Annotated[values.Timeout, Names()] = _setting(
+        "24 hours", "How long senders and receivers of the protocol piping wait for each other."
+    )
+    request_timeout: Annotated[values.TimeLimit, Names("", ("REQUEST_TIMEOUT",))] = _setting(
+        "unlimited",
+        "How long producers and consumers of the protocol httpipe wait for each other, or "
+        "unlimited.",
+    )
+    heartbeat: Annotated[values.Duration, Names()] = _setting(
+        "0 seconds",
+        "Time between the lines that a sender of the protocol piping gets while it waits, lest a "
+        "proxy cuts it off; 0 for no such lines.",
+    )
+    max_receivers: Annotated[values.Count, Names()] = _setting(
+        64, "The most receivers that one sender may ask for with ?n=."
     )
     retention: Annotated[values.Duration, Names()] = _setting(
         "60 seconds",
@@ -198,6 +217,11 @@ class Settings(BaseSettings):
     )
     tls_key: Annotated[values.ReadableFile, Names(default="none")] = _setting(
         None, "Private key, as PEM, of every https:// listener."
+    )
+    dashboard: Annotated[Dashboard, _choice("keys", "counts", "off"), Names()] = _setting(
+        "counts",
+        "What a browser is shown at /: the channels with their keys (keys), how many there are "
+        "(counts; with their keys on this machine), or no such page (off).",
     )
     relay: Annotated[values.Switch, Names()] = _setting(
         default=True, meaning="Let the kernel move large bodies, where it can (Linux)."

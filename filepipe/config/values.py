@@ -33,9 +33,11 @@ def size(value: object) -> int:
 
 def limit(value: object) -> int | None:
     """Read a number of bytes; None is `unlimited`."""
-    if value is None or (isinstance(value, str) and value.strip().lower() == "unlimited"):
-        return None
-    return size(value)
+    return None if _is_unlimited(value) else size(value)
+
+
+def _is_unlimited(value: object) -> bool:
+    return value is None or (isinstance(value, str) and value.strip().lower() == "unlimited")
 
 
 def duration(value: object) -> float:
@@ -55,6 +57,11 @@ def timeout(value: object) -> float:
     if seconds == 0:
         raise ValueError("must be longer than 0 seconds")
     return seconds
+
+
+def time_limit(value: object) -> float | None:
+    """Read a number of seconds above 0; None is `unlimited`."""
+    return None if _is_unlimited(value) else timeout(value)
 
 
 def count(value: object) -> int:
@@ -169,6 +176,7 @@ Size = Annotated[int, PlainValidator(size)]
 Limit = Annotated[int | None, PlainValidator(limit)]
 Duration = Annotated[float, PlainValidator(duration)]
 Timeout = Annotated[float, PlainValidator(timeout)]
+TimeLimit = Annotated[float | None, PlainValidator(time_limit)]
 Count = Annotated[int, PlainValidator(count)]
 CountOrAuto = Annotated[int | None, PlainValidator(count_or_auto)]
 Switch = Annotated[bool, PlainValidator(switch)]

@@ -53,7 +53,7 @@ def test_each_setting_has_a_flag(setting: object, serve: Serve, tmp_path: Path) 
     samples = {
         "listen": ":1", "protocol": "file-pipe", "data_dir": "/x", "storage": "memory:",
         "forward_allow": "a.example", "public_url": "http://x", "tls_cert": "pem",
-        "tls_key": "pem", "log_level": "error", "log_format": "json",
+        "tls_key": "pem", "log_level": "error", "log_format": "json", "dashboard": "keys",
     }  # fmt: skip
     arguments = [item.flag, samples.get(item.name, "7")]
     if item.kind == "switch":

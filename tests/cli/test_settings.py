@@ -52,6 +52,8 @@ def test_show_lists_every_setting_and_its_source(
         "forward_allow": "a, b s.toml",
         "max_body_size": "unlimited default",
         "max_connections": "auto default",
+        "request_timeout": "unlimited default",
+        "heartbeat": "0 seconds default",
         "public_url": "none default",
         "allow_delete": "false default",
         "listen": "0.0.0.0:3000 default",

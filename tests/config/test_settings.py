@@ -20,6 +20,10 @@ def test_the_defaults() -> None:
     ) == (256 << 20, 1 << 20, None)  # fmt: skip
     assert (settings.wait, settings.max_wait, settings.idle_timeout) == (60.0, 3600.0, 86400.0)
     assert (settings.allow_delete, settings.relay, settings.forward_allow) == (False, True, ())
+    assert (settings.max_receivers, settings.dashboard) == (64, "counts")
+    assert (
+        settings.piping_wait, settings.request_timeout, settings.heartbeat,
+    ) == (86400.0, None, 0.0)  # fmt: skip
 
 
 def test_settings_cannot_be_changed() -> None:
@@ -106,6 +110,8 @@ def test_https_needs_a_certificate_and_its_key(tmp_path: Path) -> None:
         ("listen", ","), ("listen", ":x"), ("protocol", "tus"), ("data_dir", ""),
         ("storage", "x"), ("max_disk", "lots"), ("max_keys", 0), ("max_connections", "some"),
         ("head_timeout", 0), ("log_level", "loud"), ("log_format", "xml"), ("nonsense", 1),
+        ("piping_wait", 0), ("request_timeout", 0), ("heartbeat", -1), ("max_receivers", 0),
+        ("dashboard", "all"),
     ],
 )  # fmt: skip
 def test_each_wrong_value_is_refused(name: str, value: object) -> None:

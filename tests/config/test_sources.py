@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from filepipe.config import load_settings
+from filepipe.config import PROTOCOLS, load_settings
 from filepipe.errors import ConfigError
 
 
@@ -58,10 +58,11 @@ def test_listen_has_four_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bare_names_work_and_ours_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variables of file-pipe are read too."""
+    """The variables of file-pipe and httpipe are read too."""
     for name, value in [
         ("DATA_DIR", "/d"), ("MAX_MEMORY", "1G"), ("MAX_DISK", "2G"), ("SPILL_THRESHOLD", "3K"),
         ("FORWARD_ALLOW", "a.example,10.0.0.0/8"), ("FILEPIPE_MAX_MEMORY", "5G"),
+        ("REQUEST_TIMEOUT", "20"),
     ]:  # fmt: skip
         monkeypatch.setenv(name, value)
     settings = load_settings()
@@ -69,6 +70,7 @@ def test_bare_names_work_and_ours_go_first(monkeypatch: pytest.MonkeyPatch) -> N
         settings.data_dir, settings.max_memory, settings.max_disk, settings.spill_threshold,
     )  # fmt: skip
     assert settings.forward_allow == ("a.example", "10.0.0.0/8")
+    assert settings.request_timeout == 20.0
 
 
 def test_an_empty_variable_is_not_set(
@@ -114,7 +116,7 @@ def test_lists_and_texts_in_toml(empty_surroundings: Path) -> None:
     [
         ({"max_memory": "x"}, "max_memory: 'x' is not a size such as 1048576, 256M or 1.5GiB"),
         ({"listen": [":99999"]}, "listen: '99999' is not a port, which is a number up to 65535"),
-        ({"protocol": "ftp"}, "protocol: 'ftp' is none of auto, file-pipe"),
+        ({"protocol": "ftp"}, f"protocol: 'ftp' is none of {', '.join(PROTOCOLS)}"),
         ({"tls_cert": "/nope"}, "tls_cert: '/nope' cannot be read: No such file or directory"),
     ],
 )

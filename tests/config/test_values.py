@@ -51,6 +51,14 @@ def test_a_timeout_is_longer_than_nothing() -> None:
         values.timeout("0s")
 
 
+def test_a_limit_of_time_may_be_absent() -> None:
+    """`unlimited` is None, everything else a time above 0."""
+    texts = ("unlimited", "20", "5m")
+    assert [values.time_limit(text) for text in texts] == [None, 20.0, 300.0]
+    with pytest.raises(ValueError, match="longer than 0"):
+        values.time_limit("0")
+
+
 @pytest.mark.parametrize("raw", ["0", 0, -3, 1.0, "many", True, "1" * 12])
 def test_what_is_no_count(raw: object) -> None:
     """Only whole numbers above 0 count."""

@@ -57,4 +57,5 @@ def test_the_sizes_and_durations_of_the_page_can_be_read() -> None:
 
 def test_the_page_names_every_protocol() -> None:
     """A listener can speak no other."""
-    assert f"The protocols are {' and '.join(f'`{name}`' for name in PROTOCOLS)}." in PAGE
+    *most, last = (f"`{name}`" for name in PROTOCOLS)
+    assert f"The protocols are {', '.join(most)} and {last}." in PAGE

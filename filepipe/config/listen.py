@@ -1,4 +1,4 @@
-"""The address of a listener as text: `[https://](HOST|[IPv6]|)(:PORT)|unix:PATH|fd:NAME[=PROTOCOL]`."""
+"""The address of a listener: `[SCHEME://](HOST|[IPv6]|)(:PORT)|unix:PATH|fd:NAME[=PROTOCOL]`."""
 
 from __future__ import annotations
 
@@ -39,10 +39,13 @@ class Listen:
     protocol: str = "auto"
 
     @classmethod
-    def parse(cls, text: str, default_protocol: str = "auto") -> Listen:
+    def parse(
+        cls, text: str, default_protocol: str = "auto", tcp_scheme: Scheme = "http"
+    ) -> Listen:
         """Read an address; `default_protocol` is spoken where the text names none.
 
-        A descriptor named like a protocol speaks it. Raises ValueError with one sentence.
+        `tcp_scheme` is for a HOST:PORT without a scheme; other kinds are http then. A descriptor
+        named like a protocol speaks it. Raises ValueError with one sentence.
         """
         if not text or not text.isprintable():
             raise ValueError(f"{text!r} is not an address such as 0.0.0.0:3000")
@@ -62,12 +65,11 @@ class Listen:
             named = not separator and name in PROTOCOLS
             return cls(scheme, "fd", name=name, protocol=name if named else protocol)
         host, port = _tcp(where, text)
-        return cls(scheme, "tcp", host, port, protocol=protocol)
+        return cls(scheme if prefix else tcp_scheme, "tcp", host, port, protocol=protocol)
 
     def __str__(self) -> str:
-        """Write what `parse` reads back to an equal address, the protocol included."""
-        scheme = "https://" if self.scheme == "https" else ""
-        return f"{scheme}{self.address}={self.protocol}"
+        """Write what `parse` reads back to an equal address, whatever the defaults."""
+        return f"{self.scheme}://{self.address}={self.protocol}"
 
     @property
     def address(self) -> str:

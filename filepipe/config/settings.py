@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from filepipe.config import values
-from filepipe.config.listen import PROTOCOLS, Listen
+from filepipe.config.listen import PROTOCOLS, Listen, Scheme
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
@@ -104,8 +104,8 @@ class Settings(BaseSettings):
         Names("-l", ("LISTEN", "SERVER_PORT", "PORT"), default="0.0.0.0:3000"),
     ] = _setting(
         ("0.0.0.0:3000",),
-        "Address to listen on: [https://]HOST:PORT, [https://][IPV6]:PORT, :PORT for every "
-        "interface, unix:PATH or fd:NAME, each with =PROTOCOL after it if wanted; repeatable.",
+        "Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT for every interface, unix:PATH or "
+        "fd:NAME, with http:// or https:// before it and =PROTOCOL after it if wanted; repeatable.",
     )
     protocol: Annotated[str, _choice(*PROTOCOLS), Names()] = _setting(
         "auto",
@@ -213,10 +213,12 @@ class Settings(BaseSettings):
         None, "Base of the URLs that a PUT is answered with."
     )
     tls_cert: Annotated[values.ReadableFile, Names(default="none")] = _setting(
-        None, "Certificate chain, as PEM, of every https:// listener."
+        None,
+        "Certificate chain, as PEM, of the https listeners: those with https:// before them, or if "
+        "there are none, every HOST:PORT without http://.",
     )
     tls_key: Annotated[values.ReadableFile, Names(default="none")] = _setting(
-        None, "Private key, as PEM, of every https:// listener."
+        None, "Private key of the certificate, as PEM."
     )
     dashboard: Annotated[Dashboard, _choice("keys", "counts", "off"), Names()] = _setting(
         "counts",
@@ -248,8 +250,14 @@ class Settings(BaseSettings):
         return self
 
     def listeners(self) -> tuple[Listen, ...]:
-        """Name the addresses to listen on, each with its protocol."""
-        return tuple(Listen.parse(text, self.protocol) for text in self.listen)
+        """Name the addresses to listen on, each with its protocol and scheme.
+
+        A certificate is for those written with https://, or else for each HOST:PORT that names no
+        scheme.
+        """
+        chosen = any(text.startswith("https://") for text in self.listen)
+        bare: Scheme = "https" if self.tls_cert and not chosen else "http"
+        return tuple(Listen.parse(text, self.protocol, bare) for text in self.listen)
 
     def source_of(self, name: str) -> str:
         """Where the value of the setting `name` comes from, in words."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filepipe.config.listen import PROTOCOLS, Listen, parse_port
+from filepipe.config.listen import PROTOCOLS, Listen, Scheme, parse_port
 
 LABELS = st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True)
 HOSTS = st.one_of(
@@ -15,7 +15,7 @@ HOSTS = st.one_of(
     st.lists(LABELS, min_size=1, max_size=4).map(".".join),
 )
 PATHS = st.from_regex(r"/?[a-z0-9. =:/é-]{0,60}[a-z0-9]", fullmatch=True)
-SCHEMES = st.sampled_from(["http", "https"])
+SCHEMES: st.SearchStrategy[Scheme] = st.sampled_from(["http", "https"])
 ADDRESSES = st.one_of(
     st.builds(
         Listen, SCHEMES, st.just("tcp"), HOSTS, st.integers(0, 65535),
@@ -29,10 +29,12 @@ ADDRESSES = st.one_of(
 )  # fmt: skip
 
 
-@given(ADDRESSES, st.sampled_from(PROTOCOLS))
-def test_every_address_survives_writing_and_reading(listen: Listen, default: str) -> None:
-    """What str() writes, parse() reads back, whatever the default protocol."""
-    assert listen == Listen.parse(str(listen), default)
+@given(ADDRESSES, st.sampled_from(PROTOCOLS), SCHEMES)
+def test_every_address_survives_writing_and_reading(
+    listen: Listen, protocol: str, scheme: Scheme
+) -> None:
+    """What str() writes, parse() reads back, whatever the defaults."""
+    assert listen == Listen.parse(str(listen), protocol, scheme)
 
 
 @given(st.text(max_size=60))
@@ -74,6 +76,13 @@ def test_the_default_protocol_is_for_addresses_without_one() -> None:
     """A protocol in the address beats the default, and so does a descriptor's name."""
     spoken = [Listen.parse(t, "file-pipe").protocol for t in (":1", ":1=auto", "fd:auto", "fd:x")]
     assert spoken == ["file-pipe", "auto", "auto", "file-pipe"]
+
+
+def test_the_default_scheme_is_for_tcp_addresses_without_one() -> None:
+    """Who dials a socket file or holds a descriptor is no stranger on the network."""
+    texts = (":1", "https://:1", "http://:1", "unix:/x", "https://unix:/x", "fd:x", "https://fd:x")
+    schemes = [Listen.parse(text, tcp_scheme="https").scheme for text in texts]
+    assert schemes == ["https", "https", "http", "http", "https", "http", "https"]
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,27 @@ def test_https_needs_a_certificate_and_its_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("listen", "schemes"),
+    [
+        (["0.0.0.0:3000"], ["https"]),
+        ([":1", ":2=file-pipe"], ["https", "https"]),
+        (["http://:1", ":2"], ["http", "https"]),
+        ([":1", "https://:2"], ["http", "https"]),
+        ([":1", "unix:/x", "fd:x"], ["https", "http", "http"]),
+        ([":1", "https://unix:/x"], ["http", "https"]),
+    ],
+)
+def test_what_a_certificate_is_for(listen: list[str], schemes: list[str], tmp_path: Path) -> None:
+    """For what https:// was written before, or else for each HOST:PORT that names no scheme."""
+    file = tmp_path / "pem"
+    file.touch()
+    settings = Settings(listen=listen, tls_cert=str(file), tls_key=str(file))
+    assert [listener.scheme for listener in settings.listeners()] == schemes
+    plain = [text for text in listen if not text.startswith("https://")]
+    assert {listener.scheme for listener in Settings(listen=plain).listeners()} == {"http"}
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("listen", ","), ("listen", ":x"), ("protocol", "tus"), ("data_dir", ""),

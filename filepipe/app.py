@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from filepipe.certificate import Certificate
 from filepipe.config import Listen, Settings
 from filepipe.protocols.forwarding import ForwardRules
 from filepipe.relay.plane import Plane
@@ -45,6 +46,7 @@ class App:
     plane: Plane
     shutdown: Shutdown
     census: Census
+    certificate: Certificate | None
     fronts: dict[str, Front]
     context: Context
 
@@ -107,6 +109,7 @@ def most_connections() -> int:
 async def make_app(settings: Settings) -> AsyncIterator[App]:
     """Build everything; on leaving, everything is cut and closed. Raises `ConfigError`."""
     forward_rules = ForwardRules.parse(settings.forward_allow)
+    certificate = _certificate(settings)
     spilling = Spilling(
         storage_url(settings), settings.spill_threshold, settings.max_memory, settings.max_disk
     )
@@ -141,13 +144,21 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
         asyncio.create_task(watch_loop_lag(service.statistics)),
         asyncio.create_task(census.supervise()),
     ]
+    if certificate:
+        chores.append(asyncio.create_task(certificate.watch()))
     try:
-        yield App(settings, service, plane, shutdown, census, fronts, context)
+        yield App(settings, service, plane, shutdown, census, certificate, fronts, context)
     finally:
         for chore in chores:
             chore.cancel()
         await plane.aclose()
         await service.aclose()
+
+
+def _certificate(settings: Settings) -> Certificate | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return Certificate(settings.tls_cert, settings.tls_key)
 
 
 def storage_url(settings: Settings) -> str:

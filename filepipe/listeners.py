@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import ssl
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -87,7 +86,11 @@ async def _open(app: App, listen: Listen, socks: Sequence[socket.socket]) -> Lis
     server, factory = app.server(listen, loopback_only=loopback_only)
     tls: dict[str, Any] = {}
     if listen.scheme == "https":
-        tls = {"ssl": _tls(app.settings), "ssl_handshake_timeout": TLS_HANDSHAKE_TIMEOUT}
+        assert app.certificate is not None  # the settings ask for one
+        tls = {
+            "ssl": app.certificate.context,
+            "ssl_handshake_timeout": TLS_HANDSHAKE_TIMEOUT,
+        }
     loop = asyncio.get_running_loop()
     if listen.kind == "unix":
         await asyncio.to_thread(_clear, listen.path)
@@ -117,18 +120,6 @@ async def _adopt(
     if sock.family == socket.AF_UNIX:
         return await loop.create_unix_server(factory, sock=sock, backlog=BACKLOG, **tls)
     return await loop.create_server(factory, sock=sock, backlog=BACKLOG, **tls)
-
-
-def _tls(settings: Settings) -> ssl.SSLContext:
-    assert settings.tls_cert is not None
-    assert settings.tls_key is not None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"tls_cert: certificate and key cannot be used: {error}") from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def _clear(path: str) -> None:

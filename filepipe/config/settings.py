@@ -215,10 +215,10 @@ class Settings(BaseSettings):
     tls_cert: Annotated[values.ReadableFile, Names(default="none")] = _setting(
         None,
         "Certificate chain, as PEM, of the https listeners: those with https:// before them, or if "
-        "there are none, every HOST:PORT without http://.",
+        "there are none, every HOST:PORT without http://; read again when it changes.",
     )
     tls_key: Annotated[values.ReadableFile, Names(default="none")] = _setting(
-        None, "Private key of the certificate, as PEM."
+        None, "Private key of the certificate, as PEM; read again when it changes."
     )
     dashboard: Annotated[Dashboard, _choice("keys", "counts", "off"), Names()] = _setting(
         "counts",

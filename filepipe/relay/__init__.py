@@ -1,5 +1,6 @@
-"""The kernel's data plane: large bodies go socket → file → socket without passing through Python.
+"""The kernel's data plane: large bodies do not pass through Python.
 
+They go socket → file → socket (`moves`), or from one socket to several (`passage`).
 It sees descriptors and sizes only, no HTTP and no channels. `filepipe.web.pumps` decides with
 `plane.suitable` and hands over; everything else takes the asyncio path, with the same meaning.
 """

@@ -12,13 +12,11 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from filepipe.errors import Broken, DiskFull, FilepipeError, Stalled, StorageFailed, TooManyFiles
-
-if TYPE_CHECKING:
-    from filepipe.relay.worker import Worker
 
 STEP = 1024 * 1024
 """Bytes of one step: the size of the pipe, and small enough to stay in the processor's cache
@@ -34,22 +32,60 @@ class Next(Enum):
     WRITABLE = auto()
     GROWTH = auto()
     """The file's end was reached; the gauge tells when there is more."""
+    OTHERS = auto()
+    """The other moves of a passage must do something first."""
     DONE = auto()
 
 
-class Gauge:
+class Home(Protocol):
+    """The thread that moves live on, as they and the event loop see it."""
+
+    load: int
+
+    def submit(self, move: Move) -> None:
+        """From any thread: take over `move`."""
+
+    def cancel(self, move: Move) -> None:
+        """From any thread: end `move` early."""
+
+    def abandon(self, gauge: Gauge) -> None:
+        """From any thread: nothing more will fill `gauge`."""
+
+    def post(self, task: Callable[[], None]) -> None:
+        """From any thread: run `task` on this one."""
+
+    def resume(self, move: Move) -> None:
+        """On the thread: `move` may step again, if it waits for others."""
+
+    def end(self, move: Move, failure: FilepipeError | None) -> None:
+        """On the thread: `move` is over."""
+
+    def grew(self, what: Shared) -> None:
+        """On the thread: the event loop should hear, some time soon, that bytes moved."""
+
+
+class Shared:
+    """What several moves have in common; they live on one thread, its `home`."""
+
+    __slots__ = ("home",)
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+
+
+class Gauge(Shared):
     """How much of a file can be read, shared by the intake that fills it and its outflows.
 
     `size` only grows. `followers` are outflows that wait for growth; only the thread of the worker
     that is the gauge's `home` touches them.
     """
 
-    __slots__ = ("broken", "fd", "followers", "home", "size")
+    __slots__ = ("broken", "fd", "followers", "size")
 
-    def __init__(self, fd: int, size: int, home: Worker) -> None:
+    def __init__(self, fd: int, size: int, home: Home) -> None:
+        super().__init__(home)
         self.fd = fd
         self.size = size
-        self.home = home
         self.broken = False
         self.followers: list[Outflow] = []
 
@@ -76,24 +112,38 @@ def _enlarge(fd: int) -> int:
 
 
 class Move:
-    """What both directions share. `stall` is how many seconds the peer may move nothing."""
+    """What all directions share. `stall` is how many seconds the peer may move nothing."""
 
-    def __init__(self, sock: int, gauge: Gauge, stall: float) -> None:
+    verb = "took"
+    """What the peer did, or did not do, with its bytes."""
+
+    def __init__(self, sock: int, home: Home, stall: float) -> None:
         """Raises `TooManyFiles` when there is no descriptor left."""
         try:
             self.sock = os.dup(sock)
         except OSError as error:
             raise TooManyFiles("too many open files, try again later") from error
-        self.gauge = gauge
+        self.home = home
         self.stall = stall
         self.moved = 0
         self.last_progress = time.monotonic()
         self.waits_for = Next.TURN
+        self.watched = 0
         self.failure: FilepipeError | None = None
 
     def step(self, pipe: Pipe) -> Next:
         """Do what can be done now; raises `FilepipeError` when the move is over in failure."""
         raise NotImplementedError
+
+    def begun(self) -> None:
+        """The thread has taken it over."""
+
+    def left(self, events: int) -> FilepipeError | None:
+        """What it means that epoll says the peer has left; None: the next step finds out."""
+        return None
+
+    def ended(self) -> None:
+        """It is over, for the reason in `failure`, and has let go of its descriptors."""
 
     def stalled(self, now: float) -> bool:
         """Whether the peer has been silent for too long."""
@@ -120,8 +170,11 @@ class Move:
 class Intake(Move):
     """Socket to file: `length` bytes, at the gauge's size."""
 
+    verb = "sent"
+
     def __init__(self, sock: int, gauge: Gauge, length: int, stall: float) -> None:
-        super().__init__(sock, gauge, stall)
+        super().__init__(sock, gauge.home, stall)
+        self.gauge = gauge
         self.length = length
 
     def step(self, pipe: Pipe) -> Next:
@@ -167,7 +220,8 @@ class Outflow(Move):
     """File to socket: the bytes from `start` to before `stop`, as they come into being."""
 
     def __init__(self, sock: int, gauge: Gauge, start: int, stop: int, stall: float) -> None:
-        super().__init__(sock, gauge, stall)
+        super().__init__(sock, gauge.home, stall)
+        self.gauge = gauge
         self.offset = start
         self.stop = stop
 
@@ -195,8 +249,16 @@ class Outflow(Move):
         self.progressed(sent)
         return Next.DONE if self.offset == self.stop else Next.TURN
 
+    def left(self, events: int) -> FilepipeError | None:
+        """A reader that closes its sending half is gone, as it is for aiohttp."""
+        return Broken("the reader left")
+
+    def ended(self) -> None:
+        """Nobody needs to wake it any more."""
+        if self in self.gauge.followers:
+            self.gauge.followers.remove(self)
+
 
 def stalled_by(move: Move) -> Stalled:
     """The failure of a move whose peer was silent for too long."""
-    side = "sent" if isinstance(move, Intake) else "took"
-    return Stalled(f"the peer {side} nothing for {move.stall:g} seconds")
+    return Stalled(f"the peer {move.verb} nothing for {move.stall:g} seconds")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 import sys
 from collections.abc import Callable
 
 from filepipe.errors import Broken, Unavailable
-from filepipe.relay.moves import Gauge, Intake, Move, Outflow
+from filepipe.relay.moves import Gauge, Intake, Move, Outflow, Shared
+from filepipe.relay.passage import Passage, Sink
 from filepipe.relay.worker import Worker
 
 MIN_SIZE = 256 * 1024
@@ -29,13 +31,45 @@ def suitable(transport: asyncio.BaseTransport) -> bool:
     return sock is not None and sock.type == socket.SOCK_STREAM
 
 
+class _Witness:
+    """Tells a passage's owner, on the loop, what happens to it."""
+
+    def __init__(
+        self,
+        passage: Passage,
+        on_moved: Callable[[int], None],
+        before_last: Callable[[], None],
+    ) -> None:
+        self._passage = passage
+        self._on_moved = on_moved
+        self._before_last = before_last
+        self._told = 0
+        self._left = False
+
+    def grew(self) -> None:
+        if size := self._passage.source.moved - self._told:
+            self._told += size
+            self._on_moved(size)
+
+    def agree(self) -> None:
+        if not self._left:
+            try:
+                self._before_last()
+            finally:
+                self._passage.home.post(self._passage.agree)
+
+    def leave(self) -> None:
+        self._left = True
+        self.grew()
+
+
 class Plane:
     """Owns the workers; they start with the first relay. `enabled` False makes it refuse all."""
 
     def __init__(self, *, enabled: bool) -> None:
         self._enabled = enabled and _SUPPORTED
         self._workers: list[Worker] = []
-        self._growth: dict[Gauge, Callable[[Gauge], None]] = {}
+        self._growth: dict[Shared, Callable[[], None]] = {}
         self._ends: dict[Move, asyncio.Future[None]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -73,7 +107,7 @@ class Plane:
         Raises what `Intake.step` raises. When it returns or raises, the kernel is done with the
         socket and the file.
         """
-        self._growth[intake.gauge] = on_growth
+        self._growth[intake.gauge] = functools.partial(on_growth, intake.gauge)
         try:
             await self._run(intake)
         finally:
@@ -83,15 +117,82 @@ class Plane:
         """Run an outflow to its end. Raises what `Outflow.step` raises."""
         await self._run(outflow)
 
+    # -- socket to sockets
+
+    def passage(self, sock: int, length: int, count: int, idle: float, stall: float) -> Passage:
+        """A way for `length` bytes from `sock` to `count` sinks; nothing moves before `pass_on`.
+
+        Nor before each of the `count` was attached or declared absent. The source may be silent for
+        `idle` seconds, a sink may take nothing for `stall` seconds. Whoever has one calls either
+        `pass_on` or `abandon_passage`. Raises `Unavailable`, and `Broken` after `aclose`.
+        """
+        if not self._enabled:
+            raise Broken("the daemon stopped")
+        passage = Passage(sock, length, count, idle, stall, self._least_loaded())
+        self._take(passage.source)
+        return passage
+
+    async def attach(self, sink: Sink) -> int:
+        """Run a sink to its end; returns how many bytes were written to its socket.
+
+        As many as `sink.moved` says, which also holds after a failure. Raises `Broken` when the
+        receiver left, the source failed or the passage was given up, and `Stalled`.
+        """
+        await self._run(sink)
+        return sink.moved
+
+    def absent(self, passage: Passage) -> None:
+        """One of the sinks will never be attached."""
+        passage.home.post(passage.excuse)
+
+    async def pass_on(
+        self,
+        passage: Passage,
+        on_moved: Callable[[int], None],
+        before_last: Callable[[], None],
+    ) -> None:
+        """Run a passage to its end; returns when each sink that is still there has every byte.
+
+        On the loop, `on_moved` is told how many bytes more were taken from the source, and
+        `before_last` is called before any sink gets its last bytes. Raises `Broken` when the source
+        or the last sink left, and `Stalled` when the source was silent for too long.
+        """
+        loop = asyncio.get_running_loop()
+        witness = _Witness(passage, on_moved, before_last)
+        self._growth[passage] = witness.grew
+        passage.home.post(lambda: passage.open(lambda: loop.call_soon_threadsafe(witness.agree)))
+        try:
+            await self._end_of(passage.source)
+        finally:
+            del self._growth[passage]
+            witness.leave()
+
+    def abandon_passage(self, passage: Passage) -> None:
+        """Give up a passage that was not passed on; its sinks get `Broken`."""
+        self._forget(passage.source)
+        passage.home.cancel(passage.source)
+
+    # -- what all have in common
+
     async def _run(self, move: Move) -> None:
         if not self._enabled:
             move.close()
             raise Broken("the daemon stopped")
+        self._take(move)
+        await self._end_of(move)
+
+    def _take(self, move: Move) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        worker = move.gauge.home
-        ended = self._ends[move] = loop.create_future()
-        worker.load += 1
-        worker.submit(move)
+        self._ends[move] = loop.create_future()
+        move.home.load += 1
+        move.home.submit(move)
+
+    def _forget(self, move: Move) -> None:
+        del self._ends[move]
+        move.home.load -= 1
+
+    async def _end_of(self, move: Move) -> None:
+        ended = self._ends[move]
         cancelled: asyncio.CancelledError | None = None
         try:
             while not ended.done():
@@ -100,10 +201,9 @@ class Plane:
                 except asyncio.CancelledError as error:
                     # the thread must let go of the descriptors before anybody closes them
                     cancelled = error
-                    worker.cancel(move)
+                    move.home.cancel(move)
         finally:
-            worker.load -= 1
-            del self._ends[move]
+            self._forget(move)
         if cancelled is not None:
             raise cancelled
         if move.failure is not None:
@@ -112,7 +212,7 @@ class Plane:
     def cancel(self, move: Move) -> None:
         """End a move early; whoever awaits it gets `Broken`."""
         if move in self._ends:
-            move.gauge.home.cancel(move)
+            move.home.cancel(move)
 
     async def aclose(self) -> None:
         """Cut every move and end the threads; nothing more is taken."""
@@ -146,9 +246,9 @@ class Plane:
 
     # -- on the workers' threads
 
-    def _grew_on_thread(self, gauge: Gauge) -> None:
+    def _grew_on_thread(self, what: Shared) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._grew, gauge)
+        self._loop.call_soon_threadsafe(self._grew, what)
 
     def _ended_on_thread(self, move: Move) -> None:
         assert self._loop is not None
@@ -156,9 +256,9 @@ class Plane:
 
     # -- on the loop
 
-    def _grew(self, gauge: Gauge) -> None:
-        if (on_growth := self._growth.get(gauge)) is not None:
-            on_growth(gauge)
+    def _grew(self, what: Shared) -> None:
+        if (on_growth := self._growth.get(what)) is not None:
+            on_growth()
 
     def _ended(self, move: Move) -> None:
         if (ended := self._ends.get(move)) is not None and not ended.done():

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from filepipe.errors import Broken, FilepipeError, TooManyFiles
-from filepipe.relay.moves import Gauge, Intake, Move, Next, Outflow, Pipe, stalled_by
+from filepipe.relay.moves import Gauge, Intake, Move, Next, Outflow, Pipe, Shared, stalled_by
 
 NOTIFY_EVERY = 0.005
 TICK = 1.0
@@ -33,7 +33,7 @@ Report = Callable[[Move], None]
 class Worker(threading.Thread):
     """`on_growth` and `on_end` are called on this thread: after growth, and once for each move."""
 
-    def __init__(self, name: str, on_growth: Callable[[Gauge], None], on_end: Report) -> None:
+    def __init__(self, name: str, on_growth: Callable[[Shared], None], on_end: Report) -> None:
         """Raises `TooManyFiles` when there is no descriptor left."""
         super().__init__(name=name, daemon=True)
         self._on_growth = on_growth
@@ -45,7 +45,7 @@ class Worker(threading.Thread):
         self._inbox: deque[Callable[[], None]] = deque()
         self._moves: dict[int, Move] = {}
         self._ready: deque[Move] = deque()
-        self._grown: set[Gauge] = set()
+        self._grown: set[Shared] = set()
         self._last_notice = 0.0
         self._last_tick = time.monotonic()
         self._stopping = False
@@ -66,19 +66,19 @@ class Worker(threading.Thread):
 
     def submit(self, move: Move) -> None:
         """Take over `move`; `on_end` tells of its end."""
-        self._post(lambda: self._start(move))
+        self.post(lambda: self._start(move))
 
     def cancel(self, move: Move) -> None:
         """End `move` early; nothing happens if it is over already."""
-        self._post(lambda: self._cut(move))
+        self.post(lambda: self._cut(move))
 
     def abandon(self, gauge: Gauge) -> None:
         """Nothing more will fill `gauge`; whoever waits for growth is cut."""
-        self._post(lambda: self._give_up(gauge))
+        self.post(lambda: self._give_up(gauge))
 
     def stop(self) -> None:
         """Cut every move and end the thread; returns when it has ended."""
-        self._post(self._halt)
+        self.post(self._halt)
         self.join()
 
     def close(self) -> None:
@@ -88,10 +88,29 @@ class Worker(threading.Thread):
         os.close(self._bell)
         self._pipe.close()
 
-    def _post(self, task: Callable[[], None]) -> None:
+    def post(self, task: Callable[[], None]) -> None:
+        """Run `task` on the thread."""
         if not self._closed:
             self._inbox.append(task)
             os.eventfd_write(self._bell, 1)
+
+    # -- on the thread, from its moves
+
+    def resume(self, move: Move) -> None:
+        """Let `move` step again, if it waits for others."""
+        if move.waits_for is Next.OTHERS:
+            move.begin_turn()
+            self._ready.append(move)
+
+    def end(self, move: Move, failure: FilepipeError | None) -> None:
+        """Let go of `move`; nothing happens if it is over already."""
+        if self._moves.pop(move.sock, None) is not None:
+            self._epoll.unregister(move.sock)
+            self._release(move, failure)
+
+    def grew(self, what: Shared) -> None:
+        """Tell the event loop soon that bytes moved."""
+        self._grown.add(what)
 
     # -- on the thread
 
@@ -114,12 +133,12 @@ class Worker(threading.Thread):
             self._inbox.popleft()()
 
     def _wake(self, move: Move, events: int) -> None:
-        # a reader that closes its sending half is gone, as it is for aiohttp
-        if isinstance(move, Outflow) and events & _LEFT:
-            self._end(move, Broken("the reader left"))
-            return
-        move.waits_for = Next.TURN
-        self._ready.append(move)
+        move.watched = 0
+        if events & _LEFT and (failure := move.left(events)) is not None:
+            self.end(move, failure)
+        elif move.waits_for in (Next.READABLE, Next.WRITABLE):
+            move.waits_for = Next.TURN
+            self._ready.append(move)
 
     def _turn(self) -> None:
         for _ in range(len(self._ready)):
@@ -129,7 +148,7 @@ class Worker(threading.Thread):
             try:
                 waits_for = move.step(self._pipe)
             except FilepipeError as error:
-                self._end(move, error)
+                self.end(move, error)
                 continue
             if isinstance(move, Intake):
                 self._follow(move.gauge)
@@ -140,15 +159,20 @@ class Worker(threading.Thread):
         if waits_for is Next.TURN:
             self._ready.append(move)
         elif waits_for is Next.DONE:
-            self._end(move, None)
+            self.end(move, None)
         elif waits_for is Next.READABLE:
-            self._epoll.modify(move.sock, _READ | select.EPOLLONESHOT)
+            self._watch(move, _READ)
         elif waits_for is Next.WRITABLE:
-            self._epoll.modify(move.sock, _WRITE | select.EPOLLONESHOT)
+            self._watch(move, _WRITE)
         else:
-            assert isinstance(move, Outflow)
-            move.gauge.followers.append(move)
-            self._epoll.modify(move.sock, _LEFT | select.EPOLLONESHOT)
+            if isinstance(move, Outflow):
+                move.gauge.followers.append(move)
+            self._watch(move, _LEFT)
+
+    def _watch(self, move: Move, events: int) -> None:
+        if move.watched != events:
+            move.watched = events
+            self._epoll.modify(move.sock, events | select.EPOLLONESHOT)
 
     def _follow(self, gauge: Gauge) -> None:
         """Wake the outflows that wait at the end of the file."""
@@ -167,30 +191,24 @@ class Worker(threading.Thread):
         self._moves[move.sock] = move
         move.begin_turn()
         self._ready.append(move)
+        move.begun()
 
     def _cut(self, move: Move) -> None:
         if self._moves.get(move.sock) is move:
-            self._end(move, Broken("cut off"))
+            self.end(move, Broken("cut off"))
 
     def _give_up(self, gauge: Gauge) -> None:
         gauge.broken = True
         self._follow(gauge)
         self._grown.discard(gauge)
 
-    def _end(self, move: Move, failure: FilepipeError | None) -> None:
-        self._epoll.unregister(move.sock)
-        del self._moves[move.sock]
-        self._release(move, failure)
-
     def _release(self, move: Move, failure: FilepipeError | None) -> None:
         move.failure = failure
-        gauge = move.gauge
-        if isinstance(move, Intake) and failure is not None:
-            self._give_up(gauge)
-        elif isinstance(move, Outflow) and move in gauge.followers:
-            gauge.followers.remove(move)
         move.close()
         move.sock = -1
+        if isinstance(move, Intake) and failure is not None:
+            self._give_up(move.gauge)
+        move.ended()
         self._on_end(move)
 
     def _notify(self) -> None:
@@ -201,8 +219,8 @@ class Worker(threading.Thread):
             return
         self._last_notice = now
         grown, self._grown = self._grown, set()
-        for gauge in grown:
-            self._on_growth(gauge)
+        for what in grown:
+            self._on_growth(what)
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -211,9 +229,9 @@ class Worker(threading.Thread):
         self._last_tick = now
         for move in list(self._moves.values()):
             if move.stalled(now):
-                self._end(move, stalled_by(move))
+                self.end(move, stalled_by(move))
 
     def _halt(self) -> None:
         for move in list(self._moves.values()):
-            self._end(move, Broken("the daemon stopped"))
+            self.end(move, Broken("the daemon stopped"))
         self._stopping = True

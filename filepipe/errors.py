@@ -8,6 +8,11 @@ FilepipeError
 │   ├── NotFound               404  nothing there, also after waiting
 │   ├── MethodNotAllowed       405  carries the methods that are
 │   ├── Conflict               409  the key is in use
+│   │   ├── InTransfer         409  a sender and its receivers are under way on it
+│   │   ├── SenderPresent      409  another sender waits there for its receivers
+│   │   ├── WrongNumber        409  carries the number of receivers that was expected
+│   │   └── SeatsTaken         409  as many receivers as were asked for are there
+│   ├── Gone                   410  what was waited for has been removed
 │   ├── PreconditionFailed     412  If-Match does not hold
 │   ├── TooLarge               413  more bytes than the limit for one body
 │   ├── RangeNotSatisfiable    416  carries the length that is known, or None
@@ -21,6 +26,7 @@ FilepipeError
 │   ├── DiskFull                    the file system has no room
 │   ├── TooManyFiles                no file descriptors left
 │   └── TooManyKeys                 the directory is full
+├── NobodyCame                 408  the other side did not come within the wait
 ├── ForwardFailed              502  the target of X-Forward-Url did not take the body
 ├── Broken                     502  the other side of a channel ended without finishing
 │   └── Stalled                408  a peer moved no byte within its limit
@@ -89,6 +95,42 @@ class Conflict(Refused):
 
     code = "conflict"
     status = 409
+
+
+class InTransfer(Conflict):
+    """A sender and all of its receivers are there already."""
+
+    code = "in_transfer"
+
+
+class SenderPresent(Conflict):
+    """Another sender waits under this key for its receivers."""
+
+    code = "sender_present"
+
+
+class WrongNumber(Conflict):
+    """Everybody at a rendezvous states the same number of receivers; `expected` is that."""
+
+    code = "wrong_number"
+
+    def __init__(self, expected: int, stated: int) -> None:
+        super().__init__(f"the number of receivers here is {expected}, not {stated}")
+        self.expected = expected
+        self.stated = stated
+
+
+class SeatsTaken(Conflict):
+    """As many receivers wait as were asked for."""
+
+    code = "seats_taken"
+
+
+class Gone(Refused):
+    """What was waited for has been removed (RFC 9110, 15.5.11)."""
+
+    code = "gone"
+    status = 410
 
 
 class PreconditionFailed(Refused):
@@ -183,6 +225,13 @@ class TooManyKeys(Unavailable):
     """The directory holds as many keys, or waiting readers, as it may."""
 
     code = "too_many_keys"
+
+
+class NobodyCame(FilepipeError):
+    """The other side of a rendezvous did not come within the wait."""
+
+    code = "nobody_came"
+    status = 408
 
 
 class ForwardFailed(FilepipeError):

@@ -34,19 +34,24 @@ class Kind(Enum):
     """What a key is used for; a key has one kind at a time."""
 
     PIPE = "pipe"
+    RENDEZVOUS = "rendezvous"
+    QUEUE = "queue"
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
     """What the writer said of the bytes; every text is safe to send as a header.
 
-    `length` is the announced size in bytes, None if unknown.
+    `length` is the announced size in bytes, None if unknown. `disposition` is Content-Disposition
+    as it came, and `labels` are the values of X-Piping.
     """
 
     length: int | None = None
     content_type: str | None = None
     content_encoding: str | None = None
     filename: str | None = None
+    disposition: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 class Channel:
@@ -55,7 +60,7 @@ class Channel:
     __slots__ = (
         "_blob", "_on_change", "_tip", "_waste", "created", "digests", "ended", "etag",
         "failure", "first_read", "forgotten", "interrupt", "key", "kind", "last_left", "meta",
-        "readers", "retention", "size", "state", "writing",
+        "on_whole", "readers", "retention", "size", "state", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +89,8 @@ class Channel:
         self.writing = False
         self.interrupt: Callable[[], None] | None = None
         """Set by whoever feeds the writer: called when somebody else breaks the channel."""
+        self.on_whole: Callable[[], None] | None = None
+        """Called when the last announced byte is there, before anybody can read it."""
         self.readers = 0
         self.first_read: float | None = None
         self.last_left: float | None = None
@@ -122,12 +129,15 @@ class Channel:
         self.meta = meta
         self.state = move(self.state, Event.PUBLISH)
         self._on_change(self)
+        self.wake()
 
     def grew(self, size: int) -> None:
         """`size` bytes reached the blob; wakes the readers that wait for them."""
         self.size += size
+        if self.on_whole is not None and self.size == self.meta.length:
+            self.on_whole()
         if self._tip:
-            self._wake()
+            self.wake()
 
     def finish(self) -> None:
         """Every byte is there."""
@@ -143,10 +153,11 @@ class Channel:
     def _end(self, event: Event) -> None:
         self.state = move(self.state, event)
         self.ended = time.monotonic()
-        self._wake()
+        self.wake()
         self._on_change(self)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let everybody who waits for progress look."""
         tip, self._tip = self._tip, set()
         for waiter in tip:
             if not waiter.done():

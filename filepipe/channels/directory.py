@@ -1,7 +1,7 @@
 """Key to channel: claim, find, wait, expire, drain. Synchronous, but for the waiting itself.
 
 Rule 1: a claim is one step without an await, so of many writers exactly one gets the key.
-Rule 2: whoever waits is entered in `_waiting` and taken out again in a `finally`.
+Rule 2: whoever waits is in the waiting room, and is told when there is something to look at.
 Rule 3: forgetting is by identity: an old timer never removes a successor under the same key.
 """
 
@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from filepipe.channels.channel import Channel, Kind
+from filepipe.channels.rendezvous import Rendezvous
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
+from filepipe.channels.waiting import WaitingRoom
 from filepipe.errors import Broken, Conflict, Draining, TooManyKeys
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob
@@ -38,8 +40,7 @@ class Directory:
         self.draining = False
         self._max_keys = max_keys
         self._channels: dict[Key, Channel] = {}
-        self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
-        self._waiting_count = 0
+        self.room = WaitingRoom(max_keys)
         self._timers: dict[Channel, _Timer] = {}
         self._read_before: dict[Channel, None] = {}
         self._discards: set[asyncio.Task[None]] = set()
@@ -53,7 +54,7 @@ class Directory:
     @property
     def waiting(self) -> int:
         """How many readers wait for a key that nobody writes."""
-        return self._waiting_count
+        return len(self.room)
 
     def kinds(self) -> Counter[str]:
         """How many channels there are of each kind."""
@@ -64,65 +65,61 @@ class Directory:
         return sum(
             channel.state is not State.FINISHED or channel.readers > 0 or channel.first_read is None
             for channel in self._channels.values()
+            if channel.kind is Kind.PIPE
         )
 
     # -- writers
 
     def claim(self, key: Key, kind: Kind, retention: Retention) -> Channel:
         """Take the key. Raises `Draining`, `Conflict` or `TooManyKeys`."""
+        channel = Channel(key, kind, retention, self.changed, self.waste)
+        self.enter(channel)
+        return channel
+
+    def enter(self, channel: Channel) -> None:
+        """Give a channel its key. Raises as `claim`."""
         if self.draining:
             raise Draining("server is shutting down, not accepting new uploads")
-        if key in self._channels:
+        if channel.key in self._channels:
             raise Conflict("key already exists")
         if len(self._channels) >= self._max_keys:
             self._make_room()
-        channel = Channel(key, kind, retention, self._changed, self._waste)
-        self._channels[key] = channel
-        return channel
+        self._channels[channel.key] = channel
 
     def _make_room(self) -> None:
         """Forget the key that has been read and left alone for longest."""
         oldest = next(iter(self._read_before), None)
         if oldest is None:
             raise TooManyKeys("too many keys, try again later")
-        self._forget(oldest)
+        self.forget(oldest)
 
     # -- readers
 
     def find(self, key: Key) -> Channel | None:
-        """The channel under the key, if readers may see one."""
+        """The channel under the key, if a stranger may see that it is there."""
         channel = self._channels.get(key)
-        return channel if channel is not None and channel.state in _VISIBLE else None
+        if channel is None or channel.state in _VISIBLE or isinstance(channel, Rendezvous):
+            return channel
+        return None
+
+    def present(self, key: Key) -> Channel | None:
+        """Whatever has the key now."""
+        return self._channels.get(key)
 
     async def wait(self, key: Key, seconds: float) -> Channel | None:
-        """The channel under the key, at the latest after `seconds`; None if nobody came.
+        """What a reader may have under the key, at the latest after `seconds`; None if nothing.
 
-        Raises `Draining` and `TooManyKeys` when it would have to wait and may not.
+        That may be a rendezvous with a free seat, which is not taken by this. Raises `Draining`
+        and `TooManyKeys` when it would have to wait and may not.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while (channel := self.find(key)) is None and (left := deadline - loop.time()) > 0:
-            if self._waiting_count >= self._max_keys:
-                raise TooManyKeys("too many waiting readers, try again later")
-            await self._wait_once(loop, key, left)
-        return channel
+        deadline = time.monotonic() + seconds
+        while (found := self._readable(key)) is None and (left := deadline - time.monotonic()) > 0:
+            await self.room.wait(key, left)
+        return found
 
-    async def _wait_once(self, loop: asyncio.AbstractEventLoop, key: Key, seconds: float) -> None:
-        if self.draining:
-            raise Draining("server is shutting down")
-        waiter: asyncio.Future[None] = loop.create_future()
-        timer = loop.call_later(seconds, _resolve, waiter)
-        waiters = self._waiting.setdefault(key, set())
-        waiters.add(waiter)
-        self._waiting_count += 1
-        try:
-            await waiter
-        finally:
-            timer.cancel()
-            waiters.discard(waiter)
-            self._waiting_count -= 1
-            if not waiters and self._waiting.get(key) is waiters:
-                del self._waiting[key]
+    def _readable(self, key: Key) -> Channel | None:
+        channel = self.find(key)
+        return None if isinstance(channel, Rendezvous) and channel.closed else channel
 
     # -- ends
 
@@ -131,14 +128,15 @@ class Directory:
         if channel.state in (State.CLAIMED, State.WRITING):
             channel.break_off(Broken("the key was deleted"))
         else:
-            self._forget(channel)
+            self.forget(channel)
 
     def drain(self) -> None:
         """Take nothing new; everybody who waits gets `Draining` at once."""
         self.draining = True
-        for waiters in list(self._waiting.values()):
-            for waiter in list(waiters):
-                _resolve(waiter)
+        self.room.close()
+        for channel in self:
+            if isinstance(channel, Rendezvous) and not channel.closed:
+                channel.break_off(Draining("server is shutting down"))
 
     async def aclose(self) -> None:
         """Cut everything; return when the bytes that nobody uses any more are let go."""
@@ -148,13 +146,13 @@ class Directory:
         while self._discards:
             await asyncio.gather(*self._discards)
 
-    def _changed(self, channel: Channel) -> None:
+    def changed(self, channel: Channel) -> None:
         """What a channel tells: it was published or ended, a reader came or left."""
         if channel.state is State.WRITING:
-            for waiter in self._waiting.get(channel.key, ()):
-                _resolve(waiter)
-        elif channel.state is State.BROKEN:
-            self._forget(channel)
+            if channel.kind is Kind.PIPE:
+                self.room.wake(channel.key)
+        elif channel.state is State.BROKEN or channel.kind is not Kind.PIPE:
+            self.forget(channel)
         elif not channel.forgotten:
             self._schedule(channel)
 
@@ -185,9 +183,10 @@ class Directory:
         if deadline > time.monotonic():
             self._start_timer(channel, deadline)
         else:
-            self._forget(channel)
+            self.forget(channel)
 
-    def _forget(self, channel: Channel) -> None:
+    def forget(self, channel: Channel) -> None:
+        """Free its key, if it still has it; its bytes go with their last user."""
         if (timer := self._timers.pop(channel, None)) is not None:
             timer.handle.cancel()
         self._read_before.pop(channel, None)
@@ -196,12 +195,8 @@ class Directory:
         if not channel.forgotten:
             channel.forget()
 
-    def _waste(self, blob: Blob) -> None:
+    def waste(self, blob: Blob) -> None:
+        """Discard what nobody needs any more."""
         task = asyncio.get_running_loop().create_task(blob.discard())
         self._discards.add(task)
         task.add_done_callback(self._discards.discard)
-
-
-def _resolve(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

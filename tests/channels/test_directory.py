@@ -109,7 +109,7 @@ async def test_nobody_comes(clock, directory):
     await clock.advance(2.0)
     assert await task is None
     assert directory.waiting == 0
-    assert not directory._waiting
+    assert not directory.room
     assert await directory.wait(KEY, 0.0) is None
 
 
@@ -125,7 +125,7 @@ async def test_who_stops_waiting_leaves_nothing(directory, claim, storage):
     async with Writer(channel):
         await channel.publish(storage, Metadata())
         assert await tasks[2] is channel
-    assert not directory._waiting
+    assert not directory.room
 
 
 async def test_who_was_woken_for_nothing_waits_on(clock, directory, claim, storage):

@@ -1,0 +1,220 @@
+"""Queues: under each key a line of producers and a line of consumers, handed over pair by pair.
+
+Rule 1: both lines are served in the order of coming, and one pair at a time.
+Rule 2: a message of which no byte was sent to its consumer, who left, goes to the next one: its
+        producer stands first in the line again.
+Rule 3: a line that nobody stands in is not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from filepipe.channels.channel import Channel, Kind
+from filepipe.channels.rendezvous import Rendezvous, Seat
+from filepipe.channels.window import Windows
+from filepipe.errors import Broken, Draining, FilepipeError, Gone, TooManyKeys
+from filepipe.keys import Key
+from filepipe.storage.interface import Blob
+
+
+class Offer:
+    """A producer's place in the line: `with` it, and ask for a pair until one has worked."""
+
+    def __init__(self, leave: Callable[[Offer], None]) -> None:
+        self.paired: asyncio.Future[Rendezvous] = asyncio.get_running_loop().create_future()
+        self._leave = leave
+
+    def __enter__(self) -> Offer:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._leave(self)
+
+    async def pair(self) -> Rendezvous:
+        """The rendezvous with the next consumer. Raises `Draining` or `Gone`."""
+        return await self.paired
+
+
+class _Line:
+    """Those who wait under one key."""
+
+    __slots__ = ("consumers", "producers", "running")
+
+    def __init__(self) -> None:
+        self.producers: deque[Offer] = deque()
+        self.consumers: deque[tuple[object, asyncio.Future[Seat]]] = deque()
+        self.running: tuple[Rendezvous, Offer] | None = None
+
+    def __len__(self) -> int:
+        return len(self.producers) + len(self.consumers)
+
+
+class Queues:
+    """Every line; `most` bounds those who wait in all of them together."""
+
+    def __init__(self, most: int, windows: Windows, waste: Callable[[Blob], None]) -> None:
+        self.windows = windows
+        self.redelivered = 0
+        self.waste = waste
+        self._most = most
+        self._lines: dict[Key, _Line] = {}
+        self._waiting = 0
+        self._draining = False
+
+    def __iter__(self) -> Iterator[Rendezvous]:
+        running = [line.running for line in self._lines.values()]
+        return iter([pair[0] for pair in running if pair is not None])
+
+    def waiting(self) -> dict[Key, tuple[int, int]]:
+        """How many producers and consumers wait under each key; keys without any are left out."""
+        return {
+            key: (len(line.producers), len(line.consumers))
+            for key, line in self._lines.items()
+            if line
+        }
+
+    def busy(self) -> int:
+        """How many pairs are under way."""
+        return sum(1 for _ in self)
+
+    # -- producers
+
+    def offer(self, key: Key) -> Offer:
+        """Stand in the line of producers. Raises `Draining` or `TooManyKeys`."""
+        line = self._enter(key)
+        offer = Offer(lambda offer: self._withdraw(key, offer))
+        line.producers.append(offer)
+        self._match(key, line)
+        return offer
+
+    def _withdraw(self, key: Key, offer: Offer) -> None:
+        line = self._lines.get(key)
+        if line is not None and offer in line.producers:
+            line.producers.remove(offer)
+            self._waiting -= 1
+            self._tidy(key, line)
+
+    # -- consumers
+
+    async def take(self, guest: object, key: Key, seconds: float | None) -> Seat | None:
+        """A seat opposite the next producer; None after `seconds`, if they are given.
+
+        `guest` is what the producer's side gets to see of the consumer. Raises `Draining`, `Gone`
+        or `TooManyKeys`.
+        """
+        line = self._enter(key)
+        waiter: asyncio.Future[Seat] = asyncio.get_running_loop().create_future()
+        consumer = (guest, waiter)
+        line.consumers.append(consumer)
+        self._match(key, line)
+        try:
+            async with asyncio.timeout(seconds):
+                return await waiter
+        except TimeoutError:
+            return waiter.result() if _seated(waiter) else None
+        except BaseException:
+            if _seated(waiter):
+                waiter.result().leave()
+            raise
+        finally:
+            if consumer in line.consumers:
+                line.consumers.remove(consumer)
+                self._waiting -= 1
+                self._tidy(key, line)
+
+    # -- pairs
+
+    def _enter(self, key: Key) -> _Line:
+        if self._draining:
+            raise Draining("server is shutting down")
+        if self._waiting >= self._most:
+            raise TooManyKeys("too many waiting requests, try again later")
+        self._waiting += 1
+        return self._lines.setdefault(key, _Line())
+
+    def _match(self, key: Key, line: _Line) -> None:
+        self._purge(line)
+        if line.running is None and line.producers and line.consumers:
+            offer, (guest, waiter) = line.producers.popleft(), line.consumers.popleft()
+            self._waiting -= 2
+            rendezvous = Rendezvous(key, Kind.QUEUE, 1, self, self._over)
+            line.running = (rendezvous, offer)
+            waiter.set_result(rendezvous.sit(guest))
+            offer.paired.set_result(rendezvous)
+
+    def _purge(self, line: _Line) -> None:
+        """Forget those at the head of a line who are being cancelled just now."""
+        while line.producers and line.producers[0].paired.done():
+            line.producers.popleft()
+            self._waiting -= 1
+        while line.consumers and line.consumers[0][1].done():
+            line.consumers.popleft()
+            self._waiting -= 1
+
+    def _over(self, rendezvous: Rendezvous) -> None:
+        line = self._lines[rendezvous.key]
+        assert line.running is not None
+        offer = line.running[1]
+        line.running = None
+        if rendezvous.deserted and not rendezvous.touched and not self._draining:
+            self.redelivered += 1
+            offer.paired = asyncio.get_running_loop().create_future()
+            line.producers.appendleft(offer)
+            self._waiting += 1
+        self._match(rendezvous.key, line)
+        self._tidy(rendezvous.key, line)
+
+    def _tidy(self, key: Key, line: _Line) -> None:
+        if not line and line.running is None and self._lines.get(key) is line:
+            del self._lines[key]
+
+    def changed(self, channel: Channel) -> None:
+        """A pair is not found by its key: as soon as it has ended, nobody can join it."""
+        if not channel.forgotten and channel.ended is not None:
+            channel.forget()
+
+    # -- ends
+
+    def remove(self, key: Key) -> bool:
+        """End everybody who waits under `key` with `Gone`, and cut its pair; False if nobody is."""
+        line = self._lines.get(key)
+        if line is None:
+            return False
+        self._dismiss(line, Gone("the channel was removed"))
+        if line.running is not None and line.running[0].open:
+            line.running[0].break_off(Gone("the channel was removed"))
+        self._tidy(key, line)
+        return True
+
+    def drain(self) -> None:
+        """Take nothing new; everybody who waits gets `Draining` at once."""
+        self._draining = True
+        for key, line in list(self._lines.items()):
+            self._dismiss(line, Draining("server is shutting down"))
+            self._tidy(key, line)
+
+    def cut(self) -> None:
+        """End every transfer."""
+        self.drain()
+        for rendezvous in self:
+            if rendezvous.open:
+                rendezvous.break_off(Broken("the daemon stopped"))
+
+    def _dismiss(self, line: _Line, failure: FilepipeError) -> None:
+        self._waiting -= len(line)
+        waiters: list[asyncio.Future[Any]] = [offer.paired for offer in line.producers]
+        waiters += [waiter for _, waiter in line.consumers]
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_exception(failure)
+                waiter.exception()  # whoever waits may be gone
+        line.producers.clear()
+        line.consumers.clear()
+
+
+def _seated(waiter: asyncio.Future[Seat]) -> bool:
+    return waiter.done() and not waiter.cancelled() and waiter.exception() is None

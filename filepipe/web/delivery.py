@@ -1,0 +1,88 @@
+"""Whether a receiver's kernel has every byte: our own buffer is empty, and so is the socket's.
+
+Rule: the socket's queue is asked through a duplicate, which outlives the transport: a receiver who
+has everything may close at once, and that is no failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import struct
+import termios
+
+from aiohttp import web
+
+from filepipe.errors import Broken, Stalled, TooManyFiles
+
+CHECKED = 64 * 1024
+"""Bytes of a body above which the socket's queue is asked."""
+
+_SOONEST, _LATEST = 0.001, 0.05
+"""Seconds between two looks at the queue."""
+
+
+class Delivery:
+    """The last part of sending to one receiver; `with` it."""
+
+    def __init__(self, request: web.BaseRequest, stall: float) -> None:
+        self._request = request
+        self._stall = stall
+        self._fd = -1
+        self._flushed = False
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    def expect_large(self) -> None:
+        """More than `CHECKED` bytes go out. Raises `TooManyFiles`."""
+        transport = self._request.transport
+        if self._fd >= 0 or transport is None or not hasattr(termios, "TIOCOUTQ"):
+            return
+        try:
+            self._fd = os.dup(transport.get_extra_info("socket").fileno())
+        except OSError as error:
+            raise TooManyFiles("too many open files, try again later") from error
+
+    async def complete(self) -> None:
+        """Return when it is all there. Raises `Broken` or `Stalled`.
+
+        After a cancellation `arrived` tells whether it was.
+        """
+        transport = self._request.transport
+        if transport is None:
+            raise Broken("the receiver left")
+        transport.set_write_buffer_limits(high=0)
+        try:
+            await self._request.writer.drain()
+            self._flushed = transport.get_write_buffer_size() == 0
+            await self._emptied()
+        finally:
+            transport.set_write_buffer_limits()
+
+    async def _emptied(self) -> None:
+        clock = asyncio.get_running_loop().time
+        pause, last, since = _SOONEST, -1, clock()
+        while (left := self._queued()) > 0:
+            if left != last:
+                last, since = left, clock()
+            elif clock() - since > self._stall:
+                raise Stalled(f"the peer took nothing for {self._stall:g} seconds")
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LATEST)
+
+    def arrived(self) -> bool:
+        """Whether it is all there, as far as can be told now."""
+        return self._flushed and self._queued() == 0
+
+    def _queued(self) -> int:
+        """Bytes that the peer's kernel has not acknowledged."""
+        if self._fd < 0:
+            return 0
+        queued: int = struct.unpack("i", fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(4)))[0]
+        return queued

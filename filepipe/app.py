@@ -26,9 +26,11 @@ from filepipe.web.connection import (
     capped,
 )
 from filepipe.web.context import Context, PipeRules
+from filepipe.web.departures import Departures
 from filepipe.web.doorman import Doorman
 from filepipe.web.entry import Entry
 from filepipe.web.forward import Forwarder
+from filepipe.web.live import Handover
 from filepipe.web.pumps import PumpLimits, Pumps
 from filepipe.web.routes.file_pipe import FilePipe
 from filepipe.web.small import SmallTransfers
@@ -53,6 +55,7 @@ class App:
     async def cut(self) -> None:
         """End every transfer that still runs; its peers see a connection that broke."""
         await self.plane.aclose()
+        self.service.cut()
         await self.service.directory.aclose()
         self.census.dismiss()
 
@@ -115,16 +118,19 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
     )
     service = Service(spilling, settings.max_keys)
     plane = Plane(enabled=settings.relay)
-    shutdown = Shutdown(service.directory.busy, settings.drain_timeout)
+    shutdown = Shutdown(service.busy, settings.drain_timeout)
     limits = PumpLimits(
         settings.idle_timeout,
         settings.stall_timeout,
         settings.download_stall,
         settings.max_body_size,
     )
+    pumps = Pumps(plane, service.statistics, limits)
+    departures = Departures()
     context = Context(
         service,
-        Pumps(plane, service.statistics, limits),
+        pumps,
+        Handover(pumps, departures, service.windows, settings.stall_timeout),
         Forwarder(forward_rules, settings.forward_stall),
         shutdown,
         PipeRules(
@@ -135,6 +141,10 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
             settings.allow_delete,
             settings.public_url,
             settings.spill_threshold,
+            settings.max_receivers,
+            settings.piping_wait,
+            settings.request_timeout,
+            settings.heartbeat,
         ),
     )
     mounted: dict[str, Front] = {"file-pipe": FilePipe(context)}
@@ -153,6 +163,7 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
             chore.cancel()
         await plane.aclose()
         await service.aclose()
+        departures.close()
 
 
 def _certificate(settings: Settings) -> Certificate | None:

@@ -92,10 +92,9 @@ async def _live(app: App, listeners: Sequence[Listener], notifier: Notifier) -> 
 async def _wait_for_end(app: App, notifier: Notifier) -> None:
     await app.shutdown.asked()
     notifier.stopping()
-    directory = app.service.directory
-    directory.drain()
+    app.service.drain()
     await asyncio.sleep(0)  # who waited is told before an idle daemon closes its connections
-    busy = directory.busy()
+    busy = app.service.busy()
     log.info("draining", busy=busy, seconds=app.settings.drain_timeout)
     notifier.status(f"draining {busy} transfers")
     left = await app.shutdown.drained()

@@ -49,7 +49,7 @@ class _ServiceCollector(Collector):
         channels = GaugeMetricFamily(
             "filepipe_channels", "Keys that exist, by their kind.", labels=["kind"]
         )
-        kinds = directory.kinds()
+        kinds = self._service.kinds()
         for kind in Kind:
             channels.add_metric([kind.value], kinds[kind.value])
         yield channels

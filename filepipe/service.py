@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from filepipe.accountant import Accountant
+from filepipe.channels.channel import Channel, Kind
 from filepipe.channels.directory import Directory
+from filepipe.channels.meetings import Meetings
+from filepipe.channels.queue import Queues
+from filepipe.channels.window import Windows
 from filepipe.storage.accounted import AccountedStorage
 from filepipe.storage.interface import Storage
 from filepipe.storage.plugins import open_storage
@@ -50,10 +55,40 @@ class Service:
         self.accountant = Accountant.of(spilling.max_memory, spilling.max_disk)
         self.storage = stack(spilling, self.accountant)
         self.directory = Directory(max_keys)
+        self.windows = Windows(self.accountant.memory)
+        self.meetings = Meetings(self.directory)
+        self.queues = Queues(max_keys, self.directory.waste)
         self.statistics = Statistics()
+
+    def channels(self) -> Iterator[Channel]:
+        """Everything that is there: pipes, rendezvous, pairs at a queue."""
+        for channel in self.directory:
+            if channel.kind is Kind.PIPE:
+                yield channel
+        yield from self.meetings
+        yield from self.queues
+
+    def kinds(self) -> Counter[str]:
+        """How many channels there are of each kind."""
+        return Counter(channel.kind.value for channel in self.channels())
+
+    def busy(self) -> int:
+        """How many transfers a drain waits for."""
+        return self.directory.busy() + self.meetings.busy() + self.queues.busy()
+
+    def drain(self) -> None:
+        """Take nothing new; everybody who waits is told at once."""
+        self.directory.drain()
+        self.queues.drain()
+
+    def cut(self) -> None:
+        """End every transfer that is handed over live."""
+        self.meetings.cut()
+        self.queues.cut()
 
     async def aclose(self) -> None:
         """Cut what still runs and let go of every byte, thread and descriptor."""
+        self.cut()
         await self.directory.aclose()
         await self.storage.aclose()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -55,10 +54,6 @@ class Directory:
     def waiting(self) -> int:
         """How many readers wait for a key that nobody writes."""
         return len(self.room)
-
-    def kinds(self) -> Counter[str]:
-        """How many channels there are of each kind."""
-        return Counter(channel.kind.value for channel in self._channels.values())
 
     def busy(self) -> int:
         """How many channels a drain waits for: written, read, or finished and never read."""

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.directory import Directory
 from filepipe.channels.rendezvous import Rendezvous, Seat
-from filepipe.channels.window import Windows
 from filepipe.errors import Broken, Conflict, InTransfer, SeatsTaken, SenderPresent, WrongNumber
 from filepipe.keys import Key
 
@@ -19,8 +18,7 @@ from filepipe.keys import Key
 class Meetings:
     """Every rendezvous that is not over, beside the directory that owns the keys."""
 
-    def __init__(self, directory: Directory, windows: Windows) -> None:
-        self.windows = windows
+    def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._rendezvous: set[Rendezvous] = set()
 

@@ -15,7 +15,6 @@ from typing import Any
 
 from filepipe.channels.channel import Channel, Kind
 from filepipe.channels.rendezvous import Rendezvous, Seat
-from filepipe.channels.window import Windows
 from filepipe.errors import Broken, Draining, FilepipeError, Gone, TooManyKeys
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob
@@ -56,8 +55,7 @@ class _Line:
 class Queues:
     """Every line; `most` bounds those who wait in all of them together."""
 
-    def __init__(self, most: int, windows: Windows, waste: Callable[[Blob], None]) -> None:
-        self.windows = windows
+    def __init__(self, most: int, waste: Callable[[Blob], None]) -> None:
         self.redelivered = 0
         self.waste = waste
         self._most = most

@@ -15,6 +15,7 @@ from filepipe.protocols.media import TCHARS, parameters
 
 # What the file systems of all readers can hold.
 MAX_FILENAME_BYTES: Final = 255
+MAX_DISPOSITION: Final = 1024
 # An extension up to this length survives when a name is cut.
 _KEPT_EXTENSION: Final = 16
 
@@ -50,6 +51,13 @@ def _decode_extended(value: str) -> str | None:
         return unquote_to_bytes(found[2]).decode(found[1])
     except UnicodeDecodeError:
         return None
+
+
+def clean_disposition(header: str | None) -> str | None:
+    """Return a Content-Disposition as it came if it is short and can stand in a head, else None."""
+    if header is None or len(header) > MAX_DISPOSITION or not header.isprintable():
+        return None
+    return header if _TYPE.match(header) and not _SURROGATES.search(header) else None
 
 
 def clean_filename(name: str) -> str | None:

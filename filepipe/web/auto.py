@@ -1,6 +1,7 @@
 """The protocol `auto`: the table that finds what a request means, by its path, then its method.
 
-Order: what is reserved → `OPTIONS` → queries and headers of what is not built yet → the method.
+Order: what is reserved → `OPTIONS` → queries and headers of what is not built yet → the method,
+where `POST`, and a `PUT` with `?n=`, are the sender's side of a rendezvous.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from filepipe.channels.retention import Retention
 from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
 from filepipe.keys import Key, is_reserved, parse_key
 from filepipe.protocols.query import parse_query
+from filepipe.protocols.receivers import wanted_receivers
 from filepipe.protocols.waiting import wanted_retention, wanted_wait
+from filepipe.web.bodies import invite, meant_part
 from filepipe.web.context import Context, PipeRules
 from filepipe.web.fields import joined
-from filepipe.web.routes import pages, pipes
+from filepipe.web.live import Parcel
+from filepipe.web.pumps import Pumps
+from filepipe.web.routes import pages, pipes, rendezvous
 
-_UNBUILT_QUERIES = frozenset({"n", "append", "follow", "view", "verb"})
+_UNBUILT_QUERIES = frozenset({"append", "follow", "view", "verb"})
 _UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
 _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _READS = ("GET", "HEAD", "OPTIONS")
@@ -56,7 +61,12 @@ class Auto:
         self._context = context
         self._mounted = {**mounted, "auto": self}
         self._dialect = dialect_of(context.rules)
-        self._methods: dict[str, Method] = {"GET": self._get, "HEAD": self._head, "PUT": self._put}
+        self._methods: dict[str, Method] = {
+            "GET": self._get,
+            "HEAD": self._head,
+            "POST": self._post,
+            "PUT": self._put,
+        }
         if context.rules.allow_delete:
             self._methods["DELETE"] = self._delete
         self._allow = (*sorted(self._methods), "OPTIONS")
@@ -115,6 +125,8 @@ class Auto:
     async def _put(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
+        if "n" in arguments:
+            return await self._post(request, key, arguments, prefix)
         rules = self._context.rules
         seconds = wanted_retention(arguments.get("max-age"), rules.retention, rules.max_retention)
         dialect = self._dialect
@@ -125,13 +137,35 @@ class Auto:
         headers |= pipes.digest_headers(channel, request.headers)
         return web.Response(text=text, headers=headers)
 
+    async def _post(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        number = wanted_receivers(arguments.get("n", "1"), self._context.rules.max_receivers)
+        wait = self._wait(request, arguments)
+        found = rendezvous.offer(self._context, request, key, number, forms=True)
+        await rendezvous.hand_over(self._context, request, found, wait, self._bring)
+        text = f"delivered to {number} receiver{'s' if number > 1 else ''}\n"
+        headers = {"Access-Control-Allow-Origin": "*", "Server": "filepipe"}
+        return web.Response(text=text, headers=headers)
+
+    @staticmethod
+    async def _bring(request: web.BaseRequest, pumps: Pumps) -> Parcel:
+        await invite(request)
+        return await meant_part(request, pumps)
+
     async def _get(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
+        number = None
+        if "n" in arguments:
+            number = wanted_receivers(arguments["n"], self._context.rules.max_receivers)
+        wait = self._wait(request, arguments)
+        return await pipes.get(self._context, request, key, self._dialect, wait, number)
+
+    def _wait(self, request: web.BaseRequest, arguments: Mapping[str, str]) -> float:
         rules = self._context.rules
         prefer = joined(request.headers, "Prefer")
-        wait = wanted_wait(arguments.get("wait"), prefer, rules.wait, rules.max_wait)
-        return await pipes.get(self._context, request, key, self._dialect, wait)
+        return wanted_wait(arguments.get("wait"), prefer, rules.wait, rules.max_wait)
 
     async def _head(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from filepipe.service import Service
 from filepipe.shutdown import Shutdown
 from filepipe.web.forward import Forwarder
+from filepipe.web.live import Handover
 from filepipe.web.pumps import Pumps
 
 
 @dataclass(frozen=True, slots=True)
 class PipeRules:
-    """What the settings say of key pipes; durations in seconds, sizes in bytes."""
+    """What the settings say of transfers; durations in seconds, sizes in bytes."""
 
     wait: float
     max_wait: float
@@ -21,6 +22,10 @@ class PipeRules:
     allow_delete: bool
     public_url: str | None
     spill_threshold: int
+    max_receivers: int
+    piping_wait: float
+    request_timeout: float | None
+    heartbeat: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Context:
 
     service: Service
     pumps: Pumps
+    handover: Handover
     forwarder: Forwarder
     shutdown: Shutdown
     rules: PipeRules

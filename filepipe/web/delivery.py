@@ -69,6 +69,8 @@ class Delivery:
         clock = asyncio.get_running_loop().time
         pause, last, since = _SOONEST, -1, clock()
         while (left := self._queued()) > 0:
+            if self._request.transport is None:
+                raise Broken("the receiver left")
             if left != last:
                 last, since = left, clock()
             elif clock() - since > self._stall:

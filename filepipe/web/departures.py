@@ -91,7 +91,7 @@ def may_be_whole(sock: socket.socket, missing: int | None) -> bool:
     fd = sock.fileno()
     if fd < 0:
         return False
-    unread = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
+    unread: int = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
     if missing is not None:
         return unread >= missing
     with socket.socket(fileno=os.dup(fd)) as duplicate:

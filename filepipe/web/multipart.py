@@ -14,11 +14,14 @@ from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from filepipe.errors import BadRequest
-from filepipe.protocols.disposition import clean_filename, parse_filename
+from filepipe.protocols.disposition import clean_disposition, clean_filename, parse_filename
 from filepipe.protocols.media import clean_content_type
 
 MAX_FIELD = 64 * 1024
 """Bytes of a first field that is put by until it is known whether a file follows."""
+
+MAX_PARTS = 128
+"""Parts that a form may have; each costs the loop as much as a small request."""
 
 _CHUNK = 64 * 1024
 
@@ -55,9 +58,57 @@ async def choose_part(request: web.BaseRequest) -> Part:
         raise _malformed(error) from error
 
 
+@dataclass(frozen=True, slots=True)
+class FirstPart:
+    """The first part, whatever it is; its fields as they came, and its body."""
+
+    content_type: str | None
+    disposition: str | None
+    body: AsyncIterator[bytes]
+
+
+async def first_part(request: web.BaseRequest) -> FirstPart:
+    """The first part of a form. Raises `BadRequest`, later also from its body.
+
+    What follows it is read, and dropped, before its body ends.
+    """
+    try:
+        form = await request.multipart()
+        part = await _next(form)
+    except _FAULTS as error:
+        raise _malformed(error) from error
+    if part is None:
+        raise BadRequest("multipart body contains no part")
+    headers = part.headers
+    return FirstPart(
+        clean_content_type(headers.get("Content-Type")),
+        clean_disposition(headers.get("Content-Disposition")),
+        _alone(form, part),
+    )
+
+
+async def _alone(form: MultipartReader, part: BodyPartReader) -> AsyncIterator[bytes]:
+    async for chunk in _rest(part):
+        yield chunk
+    count = 1
+    try:
+        while await _next(form) is not None:
+            count = _counted(count)
+    except _FAULTS as error:
+        raise _malformed(error) from error
+
+
+def _counted(count: int) -> int:
+    if count == MAX_PARTS:
+        raise BadRequest(f"multipart body has more than {MAX_PARTS} parts")
+    return count + 1
+
+
 async def _choose(form: MultipartReader) -> Part:
     first: Part | None = None
+    count = 0
     while (part := await _next(form)) is not None:
+        count = _counted(count)
         if _is_file(part):
             return _part(part, _rest(part))
         if first is None:

@@ -10,8 +10,9 @@ Rule 3: once a head is out nothing is answered any more: a failure cuts the conn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -82,35 +83,30 @@ class Pumps:
         wrong, `TooLarge`, and what `Writer.write` raises. It is cancelled when aiohttp sees the
         connection go.
         """
-        statistics = self._statistics
-        channel = writer.channel
-        try:
-            async with asyncio.timeout(None) as life:
-                channel.interrupt = functools.partial(life.reschedule, 0.0)
+        with self.counted("in"):
+            async with interruptible(writer.channel):
                 if body is not None or not await self._received_by_kernel(request, writer):
-                    await self._receive_here(request, writer, body or _chunks(request))
-        except BaseException as error:
-            statistics.transfers["in", "broken"] += 1
-            if life.expired():  # the key was deleted, and the sender may be silent for long
-                raise channel.failure or Broken("the key was deleted") from error
-            raise
-        finally:
-            channel.interrupt = None
-        statistics.transfers["in", "finished"] += 1
+                    await self.receive_here(request, writer, body or body_of(request))
 
-    async def _receive_here(
+    @contextlib.contextmanager
+    def counted(self, direction: str) -> Iterator[None]:
+        """Count what happens inside as one transfer `in` or `out`, finished or broken."""
+        outcome = "broken"
+        try:
+            yield
+            outcome = "finished"
+        finally:
+            self._statistics.transfers[direction, outcome] += 1
+
+    async def receive_here(
         self, request: web.BaseRequest, writer: Writer, body: AsyncIterator[bytes]
     ) -> None:
-        exchange = request[EXCHANGE]
-        limit = self._limits.max_body
+        """Move `body` by the event loop. Raises as `receive`."""
         with self.watch_sender() as watch:
             watch.begin()
             async for chunk in body:
                 watch.end()
-                exchange.bytes_in += len(chunk)
-                self._statistics.bytes_in += len(chunk)
-                if limit is not None and exchange.bytes_in > limit:
-                    raise TooLarge(f"the body exceeds the limit of {limit} bytes")
+                self.count_in(request, len(chunk))
                 await writer.write((chunk,))
                 watch.begin()
 
@@ -140,7 +136,7 @@ class Pumps:
             del self._gauges[channel]
             if not done:
                 self._plane.abandon(gauge)
-            _give_back(request, transport, done)
+            give_back(request, transport, done)
         return True
 
     async def _take_buffered(
@@ -152,7 +148,7 @@ class Pumps:
             transport.pause_reading()
             if not data:
                 break
-            self._count_in(request, len(data))
+            self.count_in(request, len(data))
             await writer.write((data,))
         assert isinstance(request.protocol, Connection)
         request.protocol.detached = True
@@ -162,7 +158,7 @@ class Pumps:
 
         def grew(gauge: Gauge) -> None:
             if size := gauge.size - channel.size:
-                self._count_in(request, size)
+                self.count_in(request, size)
                 writer.grew(size)
 
         try:
@@ -170,9 +166,14 @@ class Pumps:
         finally:
             grew(intake.gauge)
 
-    def _count_in(self, request: web.BaseRequest, size: int) -> None:
-        request[EXCHANGE].bytes_in += size
+    def count_in(self, request: web.BaseRequest, size: int) -> None:
+        """`size` bytes of a body came. Raises `TooLarge`."""
+        exchange = request[EXCHANGE]
+        exchange.bytes_in += size
         self._statistics.bytes_in += size
+        limit = self._limits.max_body
+        if limit is not None and exchange.bytes_in > limit:
+            raise TooLarge(f"the body exceeds the limit of {limit} bytes")
 
     # -- channel to socket
 
@@ -191,17 +192,14 @@ class Pumps:
         outflow = await self._outflow(request, reader, size)
         response = web.StreamResponse(status=status, headers=headers)
         response.content_length = size
-        outcome = "broken"
         try:
-            if outflow is None:
-                await self._send_here(request, reader, response)
-            else:
-                await self._send_by_kernel(request, outflow, response)
-            outcome = "finished"
+            with self.counted("out"):
+                if outflow is None:
+                    await self._send_here(request, reader, response)
+                else:
+                    await self._send_by_kernel(request, outflow, response)
         except (FilepipeError, ConnectionError):
             cut(request, framed=size is not None or request.version >= (1, 1))
-        finally:
-            self._statistics.transfers["out", outcome] += 1
         return response
 
     async def _small(
@@ -215,7 +213,7 @@ class Pumps:
         chunks = []
         while chunk := await reader.read():
             chunks.append(chunk)
-        self._count_out(request, size)
+        self.count_out(request, size)
         self._statistics.transfers["out", "finished"] += 1
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return web.Response(body=body, status=status, headers=headers)
@@ -230,7 +228,7 @@ class Pumps:
                 watch.begin()
                 await response.write(chunk)
                 watch.end()
-                self._count_out(request, len(chunk))
+                self.count_out(request, len(chunk))
             watch.begin()
             await response.write_eof()
             watch.end()
@@ -282,18 +280,37 @@ class Pumps:
         finally:
             if not submitted:
                 outflow.close()
-            self._count_out(request, outflow.moved)
+            self.count_out(request, outflow.moved)
 
     def _patience(self, channel: Channel) -> float:
         limits = self._limits
         return limits.download if channel.state is State.FINISHED else limits.live
 
-    def _count_out(self, request: web.BaseRequest, size: int) -> None:
+    def count_out(self, request: web.BaseRequest, size: int) -> None:
+        """`size` bytes of a body went."""
         request[EXCHANGE].bytes_out += size
         self._statistics.bytes_out += size
 
 
-async def _chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
+@contextlib.asynccontextmanager
+async def interruptible(channel: Channel) -> AsyncIterator[None]:
+    """End what happens inside, however long its peer is silent, when somebody breaks the channel.
+
+    Raises the channel's failure then.
+    """
+    try:
+        async with asyncio.timeout(None) as life:
+            channel.interrupt = functools.partial(life.reschedule, 0.0)
+            yield
+    except BaseException as error:
+        if life.expired():
+            raise channel.failure or Broken("the key was deleted") from error
+        raise
+    finally:
+        channel.interrupt = None
+
+
+async def body_of(request: web.BaseRequest) -> AsyncIterator[bytes]:
     """The body as it arrives. Raises `BadRequest` when the framing is wrong."""
     content = request.content
     try:
@@ -303,7 +320,7 @@ async def _chunks(request: web.BaseRequest) -> AsyncIterator[bytes]:
         raise BadRequest("upload failed: the body's framing is broken") from error
 
 
-def _give_back(request: web.BaseRequest, transport: asyncio.Transport, done: bool) -> None:
+def give_back(request: web.BaseRequest, transport: asyncio.Transport, done: bool) -> None:
     """Let aiohttp have the connection again, for the answer and for closing it."""
     if done and not request.content.is_eof():
         request.content.feed_eof()

@@ -18,7 +18,6 @@ SANDBOX_HEADERS: Final = {
 DATA_HEADERS: Final = {
     **SANDBOX_HEADERS,
     "Server": "filepipe",
-    "Accept-Ranges": "bytes",
     "Cache-Control": "no-store",
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": "*",

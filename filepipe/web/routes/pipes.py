@@ -11,26 +11,26 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiohttp import web
-from multidict import MultiMapping
+from multidict import CIMultiDict, MultiMapping
 
 from filepipe.channels.channel import Channel, Kind, Metadata, Reader, Writer
+from filepipe.channels.rendezvous import Rendezvous, Seat
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
-from filepipe.errors import BadRequest, ExpectationFailed, NotFound, PreconditionFailed
+from filepipe.errors import BadRequest, NotFound, PreconditionFailed
 from filepipe.keys import Key, quote_key
 from filepipe.protocols import digest
 from filepipe.protocols.disposition import attachment, attachment_raw, clean_filename
 from filepipe.protocols.media import (
-    clean_content_encoding,
-    clean_content_type,
     is_inert,
     multipart_boundary,
 )
 from filepipe.protocols.preconditions import matches
+from filepipe.web.bodies import check_expectation, invite, metadata_of
 from filepipe.web.context import Context
 from filepipe.web.exchange import EXCHANGE
 from filepipe.web.fields import joined
-from filepipe.web.multipart import choose_part, filename_of
+from filepipe.web.multipart import choose_part
 from filepipe.web.ranges import wanted_span
 from filepipe.web.user_content import DATA_HEADERS, refuse_service_worker
 
@@ -65,7 +65,7 @@ async def put(context: Context, request: web.BaseRequest, key: Key, dialect: Dia
     target = _forward_target(headers)
     if target is not None:
         context.forwarder.check(target)
-    _check_expectation(request)
+    check_expectation(request)
     channel = context.service.directory.claim(key, Kind.PIPE, dialect.retention)
     async with contextlib.AsyncExitStack() as forwarding:
         async with Writer(channel) as writer:
@@ -96,44 +96,18 @@ async def _open(
     """
     headers = request.headers
     if multipart_boundary(headers.get("Content-Type")) is None:
-        meta = Metadata(
-            length=_length(request),
-            content_type=clean_content_type(headers.get("Content-Type")),
-            content_encoding=clean_content_encoding(joined(headers, "Content-Encoding")),
-            filename=filename_of(headers),
-        )
+        meta = metadata_of(request)
         await channel.publish(context.service.storage, meta)
-        await _continue(request)
+        await invite(request)
         return None
     # a reader that waits must not see the form's length and type instead of the file's
-    await _continue(request)
+    await invite(request)
     with context.pumps.watch_sender() as watch:
         watch.begin()
         part = await choose_part(request)
     meta = Metadata(content_type=part.content_type, filename=part.filename)
     await channel.publish(context.service.storage, meta)
     return part.body
-
-
-def _length(request: web.BaseRequest) -> int | None:
-    """The body's length; a request with no framing header has no body (RFC 9112, 6.3)."""
-    if request.content_length is None and "Transfer-Encoding" not in request.headers:
-        return 0
-    return request.content_length
-
-
-def _check_expectation(request: web.BaseRequest) -> None:
-    expect = request.headers.get("Expect")
-    if expect is not None and expect.strip().lower() != "100-continue":
-        raise ExpectationFailed("the only expectation that is met here is 100-continue")
-
-
-async def _continue(request: web.BaseRequest) -> None:
-    """Invite the body of a sender that waits for that (RFC 9110, 10.1.1)."""
-    if "Expect" in request.headers and request.version >= (1, 1):
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        # what counts from here on is the answer's own output
-        request.writer.output_size = 0
 
 
 @contextlib.asynccontextmanager
@@ -151,18 +125,48 @@ async def _forward(
 
 
 async def get(
-    context: Context, request: web.BaseRequest, key: Key, dialect: Dialect, wait: float
+    context: Context,
+    request: web.BaseRequest,
+    key: Key,
+    dialect: Dialect,
+    wait: float,
+    number: int | None = None,
 ) -> web.StreamResponse:
     """Send what is under `key`, live while it grows; wait up to `wait` seconds for a writer.
 
-    Raises `NotFound`, `Forbidden`, `PreconditionFailed`, `RangeNotSatisfiable` and what
-    `Directory.wait` raises.
+    The writer may be a sender at a rendezvous of `number` receivers, None for any. Raises
+    `NotFound`, `Forbidden`, `PreconditionFailed`, `RangeNotSatisfiable` and what `Meetings.take`
+    raises.
     """
     refuse_service_worker(request.headers)
     algorithm = digest.wanted(joined(request.headers, "Want-Repr-Digest"))
-    channel = await context.service.directory.wait(key, wait)
-    if channel is None:
+    found = await context.service.meetings.take(request, key, wait, number)
+    if found is None:
         raise NotFound("key not found")
+    if isinstance(found, Seat):
+        rendezvous = found.rendezvous
+        return await context.handover.take(
+            request, found, lambda: _live_headers(rendezvous, dialect)
+        )
+    return await _read(context, request, found, dialect, algorithm)
+
+
+def _live_headers(rendezvous: Rendezvous, dialect: Dialect) -> CIMultiDict[str]:
+    headers = CIMultiDict(describe(rendezvous, dialect))
+    for label in rendezvous.meta.labels:
+        headers.add("X-Piping", label)
+    if dialect.closes:
+        headers["Connection"] = "close"
+    return headers
+
+
+async def _read(
+    context: Context,
+    request: web.BaseRequest,
+    channel: Channel,
+    dialect: Dialect,
+    algorithm: str | None,
+) -> web.StreamResponse:
     with Reader(channel) as reader:
         if _unchanged(request, channel):
             return web.Response(status=304, headers=describe(channel, dialect))
@@ -230,7 +234,9 @@ async def _headers(channel: Channel, dialect: Dialect, algorithm: str | None) ->
 def describe(channel: Channel, dialect: Dialect) -> dict[str, str]:
     """The headers of a channel's bytes, but for their length and range."""
     meta = channel.meta
-    headers = {"ETag": channel.etag, **DATA_HEADERS}
+    headers = {**DATA_HEADERS}
+    if channel.kind is Kind.PIPE:  # of what is handed over once there is nothing to ask again
+        headers |= {"ETag": channel.etag, "Accept-Ranges": "bytes"}
     if meta.content_type is not None:
         headers["Content-Type"] = meta.content_type
     if meta.content_encoding is not None:

@@ -42,7 +42,7 @@ def state(context: Context, request: web.BaseRequest) -> web.StreamResponse:
         "version": __version__,
         "phase": context.shutdown.phase.value,
         "uptime": round(time.time() - statistics.started, 3),
-        "channels": dict(service.directory.kinds()),
+        "channels": dict(service.kinds()),
         "waiting_readers": service.directory.waiting,
         "memory": {
             "used": service.accountant.memory.used,

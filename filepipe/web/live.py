@@ -1,0 +1,208 @@
+"""Hands a body over live: from one sender to the receivers who sit at a rendezvous.
+
+Rule 1: of the body nothing is read before all are there; the head of an answer leaves together with
+        the first bytes.
+Rule 2: the slowest of those who are there sets the pace; who leaves hurts nobody else.
+Rule 3: a receiver has received when his kernel has every byte (`filepipe.web.delivery`); only then
+        the sender is told of success.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from filepipe.channels.channel import Kind, Metadata, Writer
+from filepipe.channels.rendezvous import Receiver, Rendezvous, Seat
+from filepipe.channels.window import Windows
+from filepipe.errors import Broken, FilepipeError
+from filepipe.web.delivery import CHECKED, Delivery
+from filepipe.web.departures import Departures, may_be_whole
+from filepipe.web.exchange import EXCHANGE
+from filepipe.web.pumps import Pumps, cut, interruptible
+from filepipe.web.stall import Watch
+
+
+@dataclass(slots=True)
+class Parcel:
+    """What a sender brings; `first` are bytes that were read and that nobody has got yet.
+
+    `whole` says that the body is the request's own, of which `chunks` are what comes.
+    """
+
+    meta: Metadata
+    chunks: AsyncIterator[bytes]
+    whole: bool
+    first: bytes | None = None
+
+
+Bring = Callable[[web.BaseRequest, Pumps], Awaitable[Parcel]]
+"""Finds out what a sender brings; may read the head of a part."""
+
+
+class BareResponse(web.StreamResponse):
+    """An answer without a Content-Type where nobody named one."""
+
+    async def _prepare_headers(self) -> None:
+        named = "Content-Type" in self.headers
+        await super()._prepare_headers()
+        if not named:
+            self.headers.popall("Content-Type", None)
+
+
+class Handover:
+    """Both sides of what is handed over live; `stall` seconds may a receiver take nothing."""
+
+    def __init__(
+        self, pumps: Pumps, departures: Departures, windows: Windows, stall: float
+    ) -> None:
+        self._pumps = pumps
+        self._departures = departures
+        self._windows = windows
+        self._stall = stall
+
+    # -- the sender's side
+
+    async def give(self, request: web.BaseRequest, rendezvous: Rendezvous, bring: Bring) -> None:
+        """Send what `bring` brings to those who sit; return when they have received or left.
+
+        Raises `Broken` when not all of them have everything, and what ended it otherwise.
+        """
+        with self._pumps.counted("in"):
+            async with interruptible(rendezvous):
+                await self._give(request, rendezvous, await bring(request, self._pumps))
+            await rendezvous.settled()
+            if rendezvous.received < rendezvous.number:
+                raise Broken(_shortfall(rendezvous))
+
+    async def _give(self, request: web.BaseRequest, rendezvous: Rendezvous, parcel: Parcel) -> None:
+        if parcel.first is None:
+            with self._pumps.watch_sender() as watch:
+                watch.begin()
+                parcel.first = await anext(parcel.chunks, b"")
+            self._pumps.count_in(request, len(parcel.first))
+        await rendezvous.start(self._windows, parcel.meta)
+        async with Writer(rendezvous) as writer:
+            if parcel.first:
+                await writer.write((parcel.first,))
+            if rendezvous.kind is Kind.QUEUE:
+                await rendezvous.tried()
+            await self._pumps.receive_here(request, writer, parcel.chunks)
+
+    def watch_departure(self, request: web.BaseRequest) -> Departed:
+        """While it is entered, a sender who leaves with his body unread is cut off."""
+        return Departed(self._departures, request)
+
+    # -- the receivers' side
+
+    async def take(
+        self,
+        request: web.BaseRequest,
+        seat: Seat,
+        describe: Callable[[], CIMultiDict[str]],
+    ) -> web.StreamResponse:
+        """Answer with what the sender gives, with the headers that `describe` finds.
+
+        Raises `Broken`, `Draining` or `Gone` before the head is out; afterwards it is cut.
+        """
+        with seat:
+            reader = await seat.started()
+            chunk = await reader.read()
+            rendezvous = seat.rendezvous
+            length = rendezvous.meta.length
+            response = BareResponse(headers=describe())
+            response.headers["X-Request-Id"] = request[EXCHANGE].id
+            response.content_length = length
+            with Delivery(request, self._stall) as delivery:
+                try:
+                    with self._pumps.counted("out"):
+                        await self._send(request, reader, response, chunk, delivery)
+                except (FilepipeError, ConnectionError):
+                    cut(request, framed=length is not None or request.version >= (1, 1))
+                except asyncio.CancelledError:
+                    if delivery.arrived():
+                        seat.received()
+                    raise
+                else:
+                    seat.received()
+            return response
+
+    async def _send(
+        self,
+        request: web.BaseRequest,
+        reader: Receiver,
+        response: web.StreamResponse,
+        chunk: bytes,
+        delivery: Delivery,
+    ) -> None:
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise Broken("the receiver left")
+        seat_channel = reader.channel
+        assert isinstance(seat_channel, Rendezvous)
+        seat_channel.touch()
+        sent = 0
+        with Watch(self._stall, "took") as watch:
+            await response.prepare(request)
+            while chunk:
+                sent += len(chunk)
+                if sent > CHECKED:
+                    delivery.expect_large()
+                watch.begin()
+                await response.write(chunk)
+                watch.end()
+                self._pumps.count_out(request, len(chunk))
+                chunk = await reader.read()
+            watch.begin()
+            await response.write_eof()
+            await delivery.complete()
+            watch.end()
+
+
+class Departed:
+    """Watches one sender; what has arrived of his body decides what his leaving means."""
+
+    def __init__(self, departures: Departures, request: web.BaseRequest) -> None:
+        self._request = request
+        self._reading = False
+        transport = request.transport
+        self._sock = None if transport is None else transport.get_extra_info("socket")
+        if self._sock is None or request.content.is_eof():
+            self._watching = None
+        else:
+            self._watching = departures.watch(self._sock, self._left)
+
+    def __enter__(self) -> Departed:
+        if self._watching is not None:
+            self._watching.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._watching is not None:
+            self._watching.__exit__(None, None, None)
+
+    def begin_reading(self) -> None:
+        """From now on the body is read: a FIN behind its last byte is none of our business."""
+        self._reading = True
+
+    def _left(self, reset: bool) -> None:
+        request = self._request
+        transport = request.transport
+        if transport is None:
+            return
+        if not reset and self._reading and self._sock is not None:
+            length = request.content_length
+            missing = None if length is None else length - request.content.total_bytes
+            if may_be_whole(self._sock, missing):
+                return
+        transport.abort()
+
+
+def _shortfall(rendezvous: Rendezvous) -> str:
+    if rendezvous.number == 1:
+        return "the receiver left before it had everything"
+    return f"{rendezvous.received} of {rendezvous.number} receivers got everything"

@@ -1,0 +1,69 @@
+"""Rendezvous: a sender waits for his receivers and hands over live, for every front that has it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from filepipe.channels.rendezvous import Rendezvous
+from filepipe.errors import BadRequest, Broken, FilepipeError, NobodyCame
+from filepipe.keys import Key
+from filepipe.web.bodies import check_expectation, is_form, metadata_of
+from filepipe.web.context import Context
+from filepipe.web.live import Bring
+
+
+def offer(
+    context: Context, request: web.BaseRequest, key: Key, number: int, *, forms: bool
+) -> Rendezvous:
+    """Take the key for a sender; `forms` if of a form a part is meant.
+
+    Raises `BadRequest` and what `Meetings.offer` raises; nothing of the body is read.
+    """
+    if "Content-Range" in request.headers:
+        raise BadRequest("Content-Range is not supported here")
+    context.pumps.check_length(request.content_length)
+    check_expectation(request)
+    meta = metadata_of(request)
+    if forms:
+        is_form(request)
+    return context.service.meetings.offer(key, number, meta)
+
+
+async def hand_over(
+    context: Context,
+    request: web.BaseRequest,
+    rendezvous: Rendezvous,
+    wait: float,
+    bring: Bring,
+    on_full: Callable[[], None] | None = None,
+) -> None:
+    """Wait up to `wait` seconds for the receivers and give them what `bring` brings.
+
+    `on_full` is called when all are there. Raises `NobodyCame`, `Broken` when not all of them got
+    everything, and what ended it otherwise.
+    """
+    try:
+        with context.handover.watch_departure(request) as departed:
+            await _gathered(rendezvous, wait)
+            if on_full is not None:
+                on_full()
+            departed.begin_reading()
+            await context.handover.give(request, rendezvous, bring)
+    except BaseException as error:
+        if rendezvous.open:
+            failure = error if isinstance(error, FilepipeError) else Broken("the sender left")
+            rendezvous.break_off(failure)
+        raise
+
+
+async def _gathered(rendezvous: Rendezvous, wait: float) -> None:
+    try:
+        async with asyncio.timeout(wait):
+            await rendezvous.gathered()
+    except TimeoutError:
+        came, number = len(rendezvous.seats), rendezvous.number
+        who = "nobody" if came == 0 else f"only {came} of {number} receivers"
+        raise NobodyCame(f"{who} came within {wait:g} seconds") from None

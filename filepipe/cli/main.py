@@ -39,8 +39,42 @@ app.command(
     The first SIGTERM or SIGINT lets running transfers end, the second one cuts them. A flag goes
     before the environment, that before .env in this folder, that before the settings file.""",
 )
-app.command("filepipe.cli.transfer:put", name="put", help="Upload a file or standard input.")
-app.command("filepipe.cli.transfer:get", name="get", help="Download a key, while it uploads too.")
+app.command(
+    "filepipe.cli.transfer:put",
+    name="put",
+    help="""Upload a file or standard input, for anybody to get for a while.
+
+    Prints the URL to get it from. Others can begin at once: they get the bytes as they arrive.""",
+)
+app.command(
+    "filepipe.cli.transfer:get",
+    name="get",
+    help="""Download a key, while it uploads too.
+
+    A broken connection is taken up again where it broke. A file has its name when it is whole;
+    until then it is NAME.part, and the same command goes on from there.""",
+)
+app.command(
+    "filepipe.cli.rendezvous:send",
+    name="send",
+    help="""Hand a file or standard input to the one who receives it; stored nowhere.
+
+    Sending begins when the receiver is there, and succeeds only if that one got every byte. Either
+    may start first. Without a KEY, this shows what to type on the other machine.""",
+)
+app.command(
+    "filepipe.cli.rendezvous:receive",
+    name="receive",
+    help="""Receive what somebody sends, or put, under a key.
+
+    Waits for the sender. Prints the name of the file, which is there only when it is whole. What
+    was sent and breaks off cannot be resumed, as it is stored nowhere: it has to be sent again.""",
+)
+app.command(
+    "filepipe.cli.channel:app",
+    name="channel",
+    help="Pass messages through channels: each goes to one program, in order.",
+)
 app.command("filepipe.cli.settings:app", name="config", help="Show, check or make settings.")
 app.command(
     "filepipe.cli.service:app", name="service", help="Run filepipe as a service of this system."

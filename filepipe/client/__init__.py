@@ -1,6 +1,7 @@
 """The other end of the line: `Client` for programs, and what it reports and raises."""
 
-from filepipe.client.answers import GetResult, Metadata, PutResult
+from filepipe.client.answers import GetResult, Metadata, PutResult, SendResult
+from filepipe.client.channels import Channels
 from filepipe.client.client import Client
 from filepipe.client.download import Download
 from filepipe.client.errors import (
@@ -17,11 +18,13 @@ from filepipe.client.errors import (
 )
 from filepipe.client.progress import Progress
 from filepipe.client.source import Source
+from filepipe.client.spoken import spoken_key
 
 __all__ = [
     "BadAddress",
     "Busy",
     "Changed",
+    "Channels",
     "Client",
     "ClientError",
     "Download",
@@ -33,7 +36,9 @@ __all__ = [
     "PutResult",
     "RangeRefused",
     "Refused",
+    "SendResult",
     "Source",
     "SourceChanged",
     "Unreachable",
+    "spoken_key",
 ]

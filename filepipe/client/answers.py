@@ -28,6 +28,14 @@ class PutResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SendResult:
+    """A body that its receivers have whole: its bytes, and the server's last line, if any."""
+
+    size: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class GetResult:
     """A download that is whole: its bytes (those of an earlier run too), and what it was."""
 

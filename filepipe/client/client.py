@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
-import aiohttp
 from yarl import URL
 
 from filepipe.client.address import base_url, key_url, whole_url, with_query, without_secrets
-from filepipe.client.answers import GetResult, Metadata, PutResult, metadata, refusal
-from filepipe.client.backoff import Backoff
-from filepipe.client.blocking import BlockingThread
-from filepipe.client.connection import open_session, our_errors
+from filepipe.client.answers import GetResult, Metadata, PutResult, SendResult
+from filepipe.client.channels import Channels
 from filepipe.client.download import Download
-from filepipe.client.errors import BadAddress, Interrupted, Refused, Unreachable
+from filepipe.client.errors import BadAddress
+from filepipe.client.handover import hand_over, meet
+from filepipe.client.line import Line
 from filepipe.client.progress import Progress
-from filepipe.client.resume import Ask, Fetch
-from filepipe.client.sink import open_sink
+from filepipe.client.resume import RETRY_WINDOW, Ask, fetch
 from filepipe.client.source import Source, open_body
+from filepipe.client.turns import Turns
 from filepipe.client.upload import Upload
 from filepipe.protocols.disposition import attachment
 
 # Below this, asking first costs more than sending for nothing.
 EXPECT_ABOVE: Final = 1024 * 1024
-
-_MAX_ANSWER: Final = 8 * 1024
-_SENTENCE_SECONDS: Final = 5.0
 
 
 class Client:
@@ -45,12 +39,11 @@ class Client:
         self, url: str, *, connect_timeout: float = 10.0, timeout: float | None = None
     ) -> None:
         self._base = base_url(url)
-        self._connect_timeout = connect_timeout
-        self._timeout = timeout
-        self._session: aiohttp.ClientSession | None = None
+        self._line = Line(connect_timeout, timeout)
+        self.channels = Channels(self._base, self._line)
 
     async def __aenter__(self) -> Self:
-        self._session = open_session(self._connect_timeout, self._timeout)
+        self._line.open()
         return self
 
     async def __aexit__(
@@ -60,9 +53,7 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._line.close()
 
     def address(self, key: str | URL) -> URL:
         """Return the URL of a key; a URL stands for itself."""
@@ -85,32 +76,35 @@ class Client:
         object for so many seconds. Raises `Busy` when the key is in use.
         """
         url = with_query(self.address(key), max_age=max_age)
-        headers = {"Content-Type": content_type} if content_type else {}
-        if filename:
-            headers["Content-Disposition"] = attachment(filename)
+        headers = _description(content_type, filename)
         async with open_body(source, length) as body:
             upload = Upload(body, progress)
-            try:
-                return await self._upload(url, headers, upload)
-            except Interrupted as why:
-                if upload.failure is not None:
-                    raise upload.failure from None
-                raise Interrupted(f"{why} after {upload.sent} bytes", upload.sent) from why
-
-    async def _upload(self, url: URL, headers: dict[str, str], upload: Upload) -> PutResult:
-        length = upload.body.length
-        if length is not None:
-            headers["Content-Length"] = str(length)
-        expect = length is None or length > EXPECT_ABOVE
-        options = {"data": upload.chunks(), "expect100": expect}
-        async with self._request("PUT", url, headers, **options) as response:
-            if response.status not in {200, 201, 204}:
-                raise await _refusal(response)
-            if not upload.whole:
-                raise Interrupted("the server ended the upload", upload.sent)
-            with our_errors(url):
-                answer = await response.content.read(_MAX_ANSWER)
+            expect = body.length is None or body.length > EXPECT_ABOVE
+            answer = await self._line.upload(
+                "PUT", url, upload, headers=headers, good={200, 201, 204}, expect=expect
+            )
         return PutResult(_stored_at(answer, url), upload.sent)
+
+    async def send(
+        self,
+        key: str | URL,
+        source: Source,
+        *,
+        receivers: int | None = None,
+        wait: float | None = None,
+        content_type: str | None = None,
+        filename: str | None = None,
+        progress: Progress | None = None,
+    ) -> SendResult:
+        """Hand a source to exactly `receivers` (one); returns when they have every byte.
+
+        Nothing is read of it, and nothing stored, before they are there. `wait` is how many seconds
+        to wait for them; None leaves that to the server. Raises `Busy` when the key is in use, and
+        `Refused`: 408 when nobody came, 502 when a receiver left.
+        """
+        url = with_query(self.address(key), n=receivers)
+        headers = _description(content_type, filename)
+        return await hand_over(self._line, url, source, headers, Turns(wait), progress)
 
     @asynccontextmanager
     async def get(
@@ -126,14 +120,9 @@ class Client:
         A `Download` whose own offset is 0 means that it is another object. `wait` is how many
         seconds the server shall wait for a writer. Raises `NotThere`, `RangeRefused`.
         """
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        if offset and etag is not None:
-            headers["If-Range"] = etag
         url = with_query(self.address(key), wait=wait)
-        async with self._request("GET", url, headers) as response:
-            if response.status not in {200, 206}:
-                raise await _refusal(response)
-            yield Download(response)
+        async with self._line.get(url, offset=offset, etag=etag) as download:
+            yield download
 
     async def download(
         self,
@@ -142,7 +131,7 @@ class Client:
         *,
         wait: float | None = None,
         resume: bool = True,
-        retry_window: float = 60.0,
+        retry_window: float = RETRY_WINDOW,
         progress: Progress | None = None,
     ) -> GetResult:
         """Download into a file, a folder or an open stream; goes on where a connection broke.
@@ -160,62 +149,56 @@ class Client:
             resume=resume,
             progress=progress,
         )
-        with BlockingThread() as thread:
-            sink = await open_sink(target, url, thread, keep=resume)
-            return await Fetch(ask, sink, Backoff(retry_window)).run()
+        return await fetch(ask, target, url, retry_window)
+
+    async def receive(
+        self,
+        key: str | URL,
+        target: Path | BinaryIO,
+        *,
+        receivers: int | None = None,
+        wait: float | None = None,
+        progress: Progress | None = None,
+    ) -> GetResult:
+        """Take what is sent, or put, into a file, a folder or an open stream.
+
+        `wait` is how many seconds to wait for the sender; None leaves that to the server. What was
+        sent cannot be resumed: when it breaks off, no file is left, and this raises `Interrupted`.
+        Raises `NotThere` when nobody came. `receivers`, if given, must be what the sender says.
+        """
+        url = with_query(self.address(key), n=receivers)
+        turns = Turns(wait)
+        ask = Ask(
+            begin=lambda offset, etag, first: (
+                meet(self._line, url, turns, offset=offset, etag=etag)
+                if first
+                else self.get(url, offset=offset, etag=etag, wait=0)
+            ),
+            head=lambda: self.head(url),
+            resume=True,
+            progress=progress,
+        )
+        return await fetch(ask, target, url, RETRY_WINDOW)
 
     async def head(self, key: str | URL) -> Metadata:
         """Ask what is there, without waiting and without taking anything."""
-        async with self._request("HEAD", self.address(key), {}) as response:
-            if response.status != 200:
-                raise await _refusal(response)
-            return metadata(response.headers)
+        return await self._line.head(self.address(key))
 
     async def delete(self, key: str | URL) -> None:
         """Remove the object; most servers do not allow it."""
-        async with self._request("DELETE", self.address(key), {}) as response:
-            if response.status not in {200, 202, 204}:
-                raise await _refusal(response)
-
-    @asynccontextmanager
-    async def _request(
-        self, method: str, url: URL, headers: dict[str, str], **options: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        if self._session is None:
-            raise RuntimeError("a Client is used as an async context manager")
-        try:
-            with our_errors(url):
-                response = await self._session.request(
-                    method,
-                    url,
-                    headers=headers,
-                    allow_redirects=False,
-                    skip_auto_headers=("Content-Type",),
-                    **options,
-                )
-        except Interrupted as why:
-            if method == "PUT":
-                raise
-            origin = without_secrets(url).origin()
-            raise Unreachable(f"{origin} gave no answer: {why}") from why
-        async with response:
-            yield response
+        await self._line.delete(self.address(key))
 
 
-async def _refusal(response: aiohttp.ClientResponse) -> Refused:
-    body = b""
-    # The status says enough when its sentence is cut off or late.
-    with contextlib.suppress(Interrupted, TimeoutError), our_errors(response.url):
-        async with asyncio.timeout(_SENTENCE_SECONDS):
-            while len(body) < _MAX_ANSWER and (chunk := await response.content.readany()):
-                body += chunk
-    return refusal(response.status, response.headers, body)
+def _description(content_type: str | None, filename: str | None) -> dict[str, str]:
+    headers = {"Content-Type": content_type} if content_type else {}
+    if filename:
+        headers["Content-Disposition"] = attachment(filename)
+    return headers
 
 
-def _stored_at(answer: bytes, asked: URL) -> str:
-    lines = answer.decode("utf-8", "replace").splitlines()
+def _stored_at(answer: str, asked: URL) -> str:
     try:
-        return str(whole_url(lines[0].strip()))
+        return str(whole_url(answer.splitlines()[0].strip()))
     except (BadAddress, IndexError):
         # Other servers of this kind answer without a word.
         return str(without_secrets(asked))

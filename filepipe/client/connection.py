@@ -19,6 +19,9 @@ from filepipe.client.errors import BadAddress, ClientError, Interrupted, Unreach
 
 # Who knows no 100 Continue must get the body all the same (RFC 9110, 10.1.1); curl waits as long.
 CONTINUE_SECONDS: Final = 1.0
+# A POST is invited when somebody is there to take it. What is sent before lies in the buffers of
+# the way, and progress would count it; so we wait longer than a server waits of its own accord.
+MEETING_SECONDS: Final = 75.0
 
 # A peer that vanished without a word is noticed in two minutes, an idle pipe stays open.
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
@@ -59,7 +62,9 @@ class _Request(aiohttp.ClientRequest):
     async def write_bytes(self, *args: Any, **options: Any) -> None:
         invited: asyncio.Future[bool] | None = getattr(self, "_continue", None)
         if invited is not None:
-            self.loop.call_later(CONTINUE_SECONDS, _set, invited)
+            patience = MEETING_SECONDS if self.method == "POST" else CONTINUE_SECONDS
+            timer = self.loop.call_later(patience, _set, invited)
+            invited.add_done_callback(lambda _: timer.cancel())
         await super().write_bytes(*args, **options)
 
 

@@ -53,7 +53,8 @@ class TerminalProgress:
 
         self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._bar = _bar(self._console)
-        self._task = self._bar.add_task(label, total=None, start=False)
+        self._label = label
+        self._task = self._bar.add_task(f"{label}: waiting", total=None, start=False)
         self._clock = clock
         self._start = 0.0
         self._moved = 0
@@ -76,7 +77,7 @@ class TerminalProgress:
 
     def begin(self, total: int | None, done: int) -> None:
         """Set the bar; the rate counts from here."""
-        self._bar.update(self._task, total=total, completed=done)
+        self._bar.update(self._task, total=total, completed=done, description=self._label)
         self._bar.start_task(self._task)
 
     def advance(self, count: int) -> None:

@@ -15,10 +15,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
+
+from yarl import URL
 
 from filepipe.client.answers import GetResult, Metadata
 from filepipe.client.backoff import Backoff
+from filepipe.client.blocking import BlockingThread
 from filepipe.client.download import Download
 from filepipe.client.errors import (
     Changed,
@@ -30,8 +33,10 @@ from filepipe.client.errors import (
     Unreachable,
 )
 from filepipe.client.progress import Progress
-from filepipe.client.sink import Sink
+from filepipe.client.sink import Sink, open_sink
 
+# How many seconds without a byte a download may take to go on.
+RETRY_WINDOW: Final = 60.0
 # A restarting server, or the proxy before it, may say these for a while.
 TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -44,6 +49,13 @@ class Ask:
     head: Callable[[], Awaitable[Metadata]]
     resume: bool
     progress: Progress | None
+
+
+async def fetch(ask: Ask, target: Path | BinaryIO, url: URL, window: float) -> GetResult:
+    """Download what `ask` says into a target; `url` tells a partial file of it from others."""
+    with BlockingThread() as thread:
+        sink = await open_sink(target, url, thread, keep=ask.resume)
+        return await Fetch(ask, sink, Backoff(window)).run()
 
 
 class Fetch:
@@ -153,8 +165,10 @@ class Fetch:
             raise Interrupted(text, have) from why
         if isinstance(why, Refused) and why.status not in TRANSIENT:
             raise Interrupted(f"{why} after {have} bytes", have) from why
-        if not self._ask.resume or self._sink.etag is None:
+        if not self._ask.resume:
             raise why
+        if self._sink.etag is None:
+            raise Interrupted(f"{why}; it cannot be resumed, only begun anew", have) from why
         pause = self._backoff.pause()
         if pause is None:
             raise Interrupted(f"gave up after {have} bytes: {why}", have) from why

@@ -1,4 +1,4 @@
-"""The body of one PUT while it is sent: counted, reported, and its failure remembered."""
+"""The body of one request while it is sent: counted, reported, and its failure remembered."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from filepipe.client.source import Body
 class Upload:
     """Gives aiohttp the chunks of a body.
 
-    `whole` is whether all of them were given; `failure` is what the source raised, because aiohttp
-    turns that into a broken connection.
+    `begun` is whether the server wanted any, `whole` whether all of them were given; `failure` is
+    what the source raised, because aiohttp turns that into a broken connection.
     """
 
     def __init__(self, body: Body, progress: Progress | None) -> None:
         self.body = body
         self.sent = 0
+        self.begun = False
         self.failure: Exception | None = None
         self._progress = progress
         self._ended = False
@@ -30,6 +31,7 @@ class Upload:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body; a server that answers early is heard before the next chunk."""
+        self.begun = True
         if self._progress is not None:
             self._progress.begin(self.body.length, 0)
         try:

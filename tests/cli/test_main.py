@@ -13,7 +13,17 @@ import pytest
 from filepipe import __version__
 from filepipe.cli.main import fail, main
 
-COMMANDS = ("serve", "put", "get", "config", "service", "health")
+COMMANDS = (
+    "serve",
+    "put",
+    "get",
+    "send",
+    "receive",
+    "channel",
+    "config",
+    "service",
+    "health",
+)
 
 
 def exit_code(*arguments: str) -> object:

@@ -1,79 +1,16 @@
 """`filepipe put` and `filepipe get` as a shell sees them: streams, files and exit codes."""
 
 import os
-import pty
 import re
 import select
-import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.client.fake_origin import FakeOrigin, Fault, Object, OriginThread
+from tests.cli.shell import Shell, await_request, stop
+from tests.client.fake_origin import FakeOrigin, Fault, Object
 
 BODY = bytes(range(256)) * 40
-
-# The commands alone: how they are found and named is tested with the main program.
-PROGRAM = """
-import cyclopts
-from filepipe.cli.transfer import get, put
-app = cyclopts.App(name="filepipe")
-app.command(put)
-app.command(get)
-app()
-"""
-
-
-@pytest.fixture
-def origin() -> Iterator[FakeOrigin]:
-    """A running origin without objects and without faults."""
-    with OriginThread() as made:
-        yield made
-
-
-class Shell:
-    """Runs the commands in a folder of their own, with the origin as their server."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder = folder
-        self.environment = {
-            **os.environ,
-            "FILEPIPE_URL": url,
-            "NO_PROXY": "*",
-            "PYTHONWARNINGS": "error",
-            "COLUMNS": "100",
-            "TERM": "xterm",
-        }
-
-    def start(self, *arguments: str, **streams: object) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            **{
-                "stdin": subprocess.DEVNULL,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.PIPE,
-                **streams,
-            },  # type: ignore[call-overload]
-        )
-
-    def run(self, *arguments: str, data: bytes | None = None) -> tuple[int, bytes, str]:
-        stdin = subprocess.DEVNULL if data is None else subprocess.PIPE
-        with self.start(*arguments, stdin=stdin) as process:
-            out, err = process.communicate(data, timeout=50)
-        return process.returncode, out, err.decode()
-
-
-@pytest.fixture
-def shell(tmp_path: Path, origin: FakeOrigin) -> Shell:
-    """A shell whose server is the origin."""
-    return Shell(tmp_path, origin.url)
 
 
 def test_put_a_file(shell: Shell, origin: FakeOrigin) -> None:
@@ -262,23 +199,12 @@ def test_nobody_answers(shell: Shell, command: list[str]) -> None:
     assert (code, out, err) == (5, b"", f"filepipe: cannot reach {url}: Connection refused\n")
 
 
-def _stop(process: "subprocess.Popen[bytes]") -> str:
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=50)
-    return err.decode()
-
-
-def _await(origin: FakeOrigin, method: str) -> None:
-    while not origin.requests(method):
-        time.sleep(0.01)
-
-
 def test_ctrl_c_while_waiting(shell: Shell, origin: FakeOrigin) -> None:
     """Ctrl-C ends at once, with one line and exit 130."""
     origin.faults.append(Fault(hang=True))
     with shell.start("get", "a") as process:
-        _await(origin, "GET")
-        err = _stop(process)
+        await_request(origin, "GET")
+        err = stop(process)
     assert (process.returncode, err) == (130, "filepipe: stopped\n")
 
 
@@ -287,8 +213,8 @@ def test_ctrl_c_while_the_input_is_silent(shell: Shell, origin: FakeOrigin) -> N
     out, into = os.pipe()
     try:
         with shell.start("put", "-", "k", stdin=out) as process:
-            _await(origin, "PUT")
-            err = _stop(process)
+            await_request(origin, "PUT")
+            err = stop(process)
     finally:
         os.close(out)
         os.close(into)
@@ -303,7 +229,7 @@ def test_ctrl_c_while_the_output_is_stuck(shell: Shell, origin: FakeOrigin) -> N
     try:
         with shell.start("get", "a", stdout=into) as process:
             select.select([out], [], [], 50)
-            err = _stop(process)
+            err = stop(process)
     finally:
         os.close(out)
         os.close(into)
@@ -322,31 +248,14 @@ def test_reader_of_stdout_leaves(shell: Shell, origin: FakeOrigin) -> None:
     assert process.returncode == 141
 
 
-def _on_a_terminal(shell: Shell, *arguments: str, stdin: int) -> tuple[int, str, bytes]:
-    ours, theirs = pty.openpty()
-    with shell.start(*arguments, stderr=theirs, stdin=stdin) as process:
-        os.close(theirs)
-        shown = b""
-        # The end of a pseudo-terminal is an error on Linux.
-        try:
-            while block := os.read(ours, 65536):
-                shown += block
-        except OSError:
-            pass
-        assert process.stdout is not None
-        out = process.stdout.read()
-    os.close(ours)
-    return process.returncode, shown.decode(), out
-
-
 def test_terminal_sees_progress(shell: Shell, origin: FakeOrigin) -> None:
     """On a terminal, `put` tells at once where to read, and both end with a summary."""
     (shell.folder / "f").write_bytes(BODY)
-    code, shown, out = _on_a_terminal(shell, "put", "f", stdin=subprocess.DEVNULL)
+    code, shown, out = shell.on_a_terminal("put", "f")
     assert (code, out) == (0, f"{origin.url}/f?t=1\n".encode())
     assert shown.startswith(f"{origin.url}/f\r\n")
     assert "10 KiB in " in shown
-    code, shown, out = _on_a_terminal(shell, "get", "f", "-o", "g", stdin=subprocess.DEVNULL)
+    code, shown, out = shell.on_a_terminal("get", "f", "-o", "g")
     assert (code, out) == (0, b"")
     assert "10 KiB in " in shown
     assert shown.rstrip().endswith("/g")
@@ -355,14 +264,5 @@ def test_terminal_sees_progress(shell: Shell, origin: FakeOrigin) -> None:
 def test_terminal_sees_nothing_when_quiet(shell: Shell, origin: FakeOrigin) -> None:
     """--quiet leaves only the result."""
     (shell.folder / "f").write_bytes(BODY)
-    code, shown, out = _on_a_terminal(shell, "put", "f", "-q", stdin=subprocess.DEVNULL)
+    code, shown, out = shell.on_a_terminal("put", "f", "-q")
     assert (code, shown, out) == (0, "", f"{origin.url}/f?t=1\n".encode())
-
-
-def test_help_is_light() -> None:
-    """The commands can be listed without loading what they need."""
-    check = (
-        "import sys, filepipe.cli.transfer; "
-        "sys.exit(bool({'aiohttp', 'rich.progress', 'ssl'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

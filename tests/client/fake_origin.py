@@ -21,7 +21,7 @@ class Object:
 
 @dataclass
 class Fault:
-    """What happens to one GET: the body is cut, or something else is answered."""
+    """What happens to one GET or POST: the body is cut, or something else is answered."""
 
     cut: int | None = None
     status: int | None = None
@@ -30,6 +30,7 @@ class Fault:
     ignore_condition: bool = False
     shift: int = 0
     hang: bool = False
+    late: bool = False
 
 
 @dataclass
@@ -43,7 +44,10 @@ class Seen:
 
 
 class FakeOrigin:
-    """Serves `objects`; each GET takes one of `faults`; `refuse` answers every PUT."""
+    """Serves `objects`; each GET or POST takes one of `faults`; `refuse` answers every PUT.
+
+    A POST of whom a fault gives a status is answered so before its body, a `late` one after it.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Object] = {}
@@ -85,6 +89,9 @@ class FakeOrigin:
             return web.Response(
                 status=self.refuse, text="the key is in use\n", headers={"Connection": "close"}
             )
+        if request.method == "POST" and self.faults and not self.faults[0].late:
+            self._note(request)
+            return _failure(self.faults.popleft())
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # aiohttp counts these bytes as the head of the answer.
         request.writer.output_size = 0
@@ -101,6 +108,12 @@ class FakeOrigin:
         self.objects[key] = Object(seen.body)
         text = "" if self.silent_put else f"{self.url}{request.rel_url.raw_path}?t=1\n"
         return web.Response(text=text)
+
+    async def _post(self, request: web.Request, seen: Seen) -> web.StreamResponse:
+        seen.body = await request.read()
+        if self.faults:
+            return _failure(self.faults.popleft())
+        return web.Response(text="delivered to 1 receiver\n")
 
     async def _delete(self, request: web.Request, seen: Seen) -> web.StreamResponse:
         if self.objects.pop(request.match_info["key"], None) is None:
@@ -149,6 +162,13 @@ class FakeOrigin:
             assert request.transport is not None
             request.transport.close()
         return response
+
+
+def _failure(fault: Fault) -> web.Response:
+    assert fault.status is not None
+    return web.Response(
+        status=fault.status, text="as the test wishes\n", headers={"Connection": "close"}
+    )
 
 
 def _headers(held: Object) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from filepipe import __version__
-from filepipe.client import BadAddress, Interrupted, Unreachable
+from filepipe.client import BadAddress, Interrupted, Unreachable, connection
 from filepipe.client.connection import open_session, our_errors
 
 HERE = URL("http://user:secret@h:3000/key?token=t")
@@ -88,3 +88,35 @@ async def test_sockets_are_kept_alive() -> None:
         with connector._socket_factory(address) as made:
             assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+
+
+async def _without_continue(method: str) -> bytes:
+    """What of a body a server sees that never says 100, in the time of many short patiences."""
+    arrived = b""
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal arrived
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            async with asyncio.timeout(0.5):
+                arrived = await reader.readexactly(4)
+        except TimeoutError:
+            pass
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, open_session(10, None) as session:
+        await session.request(method, url, data=b"body", expect100=True)
+    return arrived
+
+
+async def test_a_post_waits_longer_for_its_invitation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may be there to take it yet; a PUT is sent uninvited after a moment, a POST later."""
+    monkeypatch.setattr(connection, "CONTINUE_SECONDS", 0.01)
+    assert await _without_continue("PUT") == b"body"
+    assert await _without_continue("POST") == b""
+    monkeypatch.setattr(connection, "MEETING_SECONDS", 0.01)
+    assert await _without_continue("POST") == b"body"

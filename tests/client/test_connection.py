@@ -12,6 +12,7 @@ from yarl import URL
 from filepipe import __version__
 from filepipe.client import BadAddress, Interrupted, Unreachable, connection
 from filepipe.client.connection import open_session, our_errors
+from tests.client.raw_server import raw_server
 
 HERE = URL("http://user:secret@h:3000/key?token=t")
 
@@ -104,11 +105,8 @@ async def _without_continue(method: str) -> bytes:
             pass
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, open_session(10, None) as session:
+    async with raw_server(listen) as url, open_session(10, None) as session:
         await session.request(method, url, data=b"body", expect100=True)
     return arrived
 

@@ -9,6 +9,7 @@ import pytest
 
 from filepipe.client import Busy, Client, Interrupted, NotThere, Refused, turns
 from tests.client.fake_origin import FakeOrigin, Fault, Object
+from tests.client.raw_server import raw_server
 
 BODY = bytes(range(256)) * 40
 
@@ -90,12 +91,6 @@ async def test_send_to_a_receiver_that_left(client: Client, origin: FakeOrigin) 
     assert (caught.value.status, caught.value.exit_code) == (502, 1)
 
 
-async def _answer(writer: asyncio.StreamWriter, text: bytes) -> None:
-    writer.write(text)
-    await writer.drain()
-    writer.close()
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -112,11 +107,10 @@ async def test_send_with_half_an_answer(answer: bytes) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         await reader.readexactly(len(BODY))
-        await _answer(writer, answer)
+        writer.write(answer)
+        await writer.drain()
 
-    server = await asyncio.start_server(half, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, Client(f"http://127.0.0.1:{port}") as client:
+    async with raw_server(half) as url, Client(url) as client:
         with pytest.raises(Interrupted, match=f"after {len(BODY)} bytes"):
             await client.send("a", BODY)
 
@@ -126,11 +120,10 @@ async def test_send_answered_before_its_end() -> None:
 
     async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        await _answer(writer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
 
-    server = await asyncio.start_server(hasty, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, Client(f"http://127.0.0.1:{port}") as client:
+    async with raw_server(hasty) as url, Client(url) as client:
         with pytest.raises(Interrupted, match="the server ended the upload after 0 bytes"):
             await client.send("a", _chunks())
 

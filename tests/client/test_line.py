@@ -11,6 +11,7 @@ from filepipe.client import Interrupted, Refused, Unreachable
 from filepipe.client.line import Line
 from filepipe.client.source import open_body
 from filepipe.client.upload import Upload
+from tests.client.raw_server import raw_server
 
 
 @asynccontextmanager
@@ -23,17 +24,14 @@ async def _line_to(answer: bytes, *, hold: bool = False) -> AsyncIterator[tuple[
         await writer.drain()
         if hold:
             await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    url = URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a")
-    line = Line(10, None)
-    line.open()
-    try:
-        async with server:
-            yield line, url
-    finally:
-        await line.close()
+    async with raw_server(serve) as url:
+        line = Line(10, None)
+        line.open()
+        try:
+            yield line, URL(url) / "a"
+        finally:
+            await line.close()
 
 
 async def _upload(line: Line, url: URL) -> str:

@@ -63,7 +63,8 @@ class Delivery:
             self._flushed = transport.get_write_buffer_size() == 0
             await self._emptied()
         finally:
-            transport.set_write_buffer_limits()
+            if not transport.is_closing():  # else it has none, and what ended it is the news
+                transport.set_write_buffer_limits()
 
     async def _emptied(self) -> None:
         clock = asyncio.get_running_loop().time

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "filepipe/web/refusals.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/file_pipe.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",
     "filepipe/web/routes/pages.py": "tests/scenarios/auto/test_auto_reserved.py",
+    "filepipe/web/routes/rendezvous.py": "tests/scenarios/rendezvous/test_rendezvous_table.py",
     "filepipe/web/routes/pipes.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",
     "filepipe/web/user_content.py": "tests/scenarios/file_pipe/test_file_pipe_get.py",

@@ -40,6 +40,8 @@ async def test_an_idle_daemon(service):
     assert samples(service) == {
         ("filepipe_build_info", __version__): 1.0,
         ("filepipe_channels", "pipe"): 0.0,
+        ("filepipe_channels", "rendezvous"): 0.0,
+        ("filepipe_channels", "queue"): 0.0,
         ("filepipe_waiting_readers",): 0.0,
         ("filepipe_memory_bytes",): 0.0,
         ("filepipe_memory_peak_bytes",): 0.0,
@@ -66,6 +68,7 @@ async def test_the_numbers_are_those_of_the_moment(service):
         async with Writer(channel) as writer:
             await channel.publish(service.storage, Metadata(length=size))
             await writer.write([bytes(size)])
+    service.meetings.offer(Key("met"), 1, Metadata())
     statistics = service.statistics
     statistics.bytes_in, statistics.bytes_out = 3700, 1 << 50
     statistics.transfers["in", "finished"] += 2
@@ -76,6 +79,7 @@ async def test_the_numbers_are_those_of_the_moment(service):
     now = samples(service, draining=True)
     expected = {
         ("filepipe_channels", "pipe"): 2.0,
+        ("filepipe_channels", "rendezvous"): 1.0,
         ("filepipe_memory_bytes",): 700.0,
         ("filepipe_memory_peak_bytes",): 3700.0,
         ("filepipe_disk_bytes",): 3000.0,

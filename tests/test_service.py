@@ -82,6 +82,21 @@ async def test_memory_that_is_full_makes_room(service):
     assert held == sum(channel.size for channel in channels) == 40 * 60 * KIB
 
 
+async def test_channels_are_counted_by_kind(service):
+    """For the metrics and /state: keys, and pairs of a queue, which are found by no key."""
+    assert service.kinds() == {}
+    await store(service, 1)
+    service.meetings.offer(Key("met"), 2, Metadata())
+    with service.queues.offer(Key("line")):
+        seat = await service.queues.take(None, Key("line"), 1.0)
+        await store(service, 1, key="other")
+        assert service.kinds() == {"pipe": 2, "rendezvous": 1, "queue": 1}
+        assert {channel.key for channel in service.channels()} == {"key", "met", "line", "other"}
+        seat.rendezvous.break_off(Draining("over"))
+        seat.leave()
+    assert service.kinds() == {"pipe": 2, "rendezvous": 1}
+
+
 async def test_closing_cuts_and_ends_the_threads(spilling):
     """After the close nothing is taken, nothing is held, and no thread of ours runs."""
     before = set(threading.enumerate())

@@ -55,13 +55,6 @@ async def test_a_broken_key_is_free_at_once(claim, storage):
         assert claim() is not channel
 
 
-async def test_keys_are_counted_by_kind(claim, directory):
-    """For the metrics; a kind without keys is 0."""
-    claim("one")
-    claim("two")
-    assert len(directory) == 2
-
-
 # -- finding and waiting
 
 

@@ -124,7 +124,7 @@ def test_errors_keep_the_connection(shared: Daemon, path: str) -> None:
         (
             raw(f"PUT {path} HTTP/1.1", KEEP, "Content-Length: 5", body=b"again"),
             raw("GET /a//b HTTP/1.1", KEEP),
-            raw(f"POST {path} HTTP/1.1", KEEP, "Content-Length: 0"),
+            raw(f"TRACE {path} HTTP/1.1", KEEP, "Content-Length: 0"),
             raw(f"GET {path}?wait=x HTTP/1.1", KEEP),
             raw("GET /streams/k HTTP/1.1", KEEP),
             raw(f"GET {path} HTTP/1.1"),

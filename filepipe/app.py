@@ -33,6 +33,7 @@ from filepipe.web.forward import Forwarder
 from filepipe.web.live import Handover
 from filepipe.web.pumps import PumpLimits, Pumps
 from filepipe.web.routes.file_pipe import FilePipe
+from filepipe.web.routes.piping import Piping
 from filepipe.web.small import SmallTransfers
 
 BACKLOG = 128
@@ -147,7 +148,7 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
             settings.heartbeat,
         ),
     )
-    mounted: dict[str, Front] = {"file-pipe": FilePipe(context)}
+    mounted: dict[str, Front] = {"file-pipe": FilePipe(context), "piping": Piping(context)}
     fronts: dict[str, Front] = {**mounted, "auto": Auto(context, mounted)}
     census = Census()
     chores = [

@@ -23,10 +23,12 @@ from filepipe.storage.interface import Blob
 
 
 class Happening(Enum):
-    """What a sender may want to hear of his receivers."""
+    """What a sender may want to hear."""
 
     CONNECTED = "connected"
     ABORTED = "aborted"
+    SENT = "sent"
+    """Every byte of the body was taken from him."""
 
 
 class Host(Protocol):
@@ -158,6 +160,8 @@ class Rendezvous(Channel):
 
     def _end(self, event: Event) -> None:
         super()._end(event)
+        if event is Event.FINISH:
+            self._tell(Happening.SENT)
         self._look()
 
     def _look(self) -> None:

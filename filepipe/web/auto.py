@@ -142,8 +142,8 @@ class Auto:
     ) -> web.StreamResponse:
         number = wanted_receivers(arguments.get("n", "1"), self._context.rules.max_receivers)
         wait = self._wait(request, arguments)
-        found = rendezvous.offer(self._context, request, key, number, forms=True)
-        await rendezvous.hand_over(self._context, request, found, wait, self._bring)
+        with rendezvous.offered(self._context, request, key, number, forms=True) as offered:
+            await rendezvous.hand_over(self._context, request, offered, wait, self._bring)
         text = f"delivered to {number} receiver{'s' if number > 1 else ''}\n"
         headers = {"Access-Control-Allow-Origin": "*", "Server": "filepipe"}
         return web.Response(text=text, headers=headers)

@@ -20,6 +20,7 @@ from filepipe.channels.channel import Kind, Metadata, Writer
 from filepipe.channels.rendezvous import Receiver, Rendezvous, Seat
 from filepipe.channels.window import Windows
 from filepipe.errors import Broken, FilepipeError
+from filepipe.web.bare import BareResponse
 from filepipe.web.delivery import CHECKED, Delivery
 from filepipe.web.departures import Departures, may_be_whole
 from filepipe.web.exchange import EXCHANGE
@@ -44,16 +45,6 @@ Bring = Callable[[web.BaseRequest, Pumps], Awaitable[Parcel]]
 """Finds out what a sender brings; may read the head of a part."""
 
 
-class BareResponse(web.StreamResponse):
-    """An answer without a Content-Type where nobody named one."""
-
-    async def _prepare_headers(self) -> None:
-        named = "Content-Type" in self.headers
-        await super()._prepare_headers()
-        if not named:
-            self.headers.popall("Content-Type", None)
-
-
 class Handover:
     """Both sides of what is handed over live; `stall` seconds may a receiver take nothing."""
 
@@ -66,6 +57,10 @@ class Handover:
         self._stall = stall
 
     # -- the sender's side
+
+    def may_pass(self, request: web.BaseRequest) -> bool:
+        """Whether the kernel may take the sender's connection over, so that it must close."""
+        return False
 
     async def give(self, request: web.BaseRequest, rendezvous: Rendezvous, bring: Bring) -> None:
         """Send what `bring` brings to those who sit; return when they have received or left.

@@ -148,7 +148,7 @@ async def get(
         return await context.handover.take(
             request, found, lambda: _live_headers(rendezvous, dialect)
         )
-    return await _read(context, request, found, dialect, algorithm)
+    return await read(context, request, found, dialect, algorithm)
 
 
 def _live_headers(rendezvous: Rendezvous, dialect: Dialect) -> CIMultiDict[str]:
@@ -160,13 +160,14 @@ def _live_headers(rendezvous: Rendezvous, dialect: Dialect) -> CIMultiDict[str]:
     return headers
 
 
-async def _read(
+async def read(
     context: Context,
     request: web.BaseRequest,
     channel: Channel,
     dialect: Dialect,
-    algorithm: str | None,
+    algorithm: str | None = None,
 ) -> web.StreamResponse:
+    """Send a pipe's bytes, with a digest by `algorithm` if the whole is there. Raises as `get`."""
     with Reader(channel) as reader:
         if _unchanged(request, channel):
             return web.Response(status=304, headers=describe(channel, dialect))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
@@ -15,10 +16,11 @@ from filepipe.web.context import Context
 from filepipe.web.live import Bring
 
 
-def offer(
+@contextlib.contextmanager
+def offered(
     context: Context, request: web.BaseRequest, key: Key, number: int, *, forms: bool
-) -> Rendezvous:
-    """Take the key for a sender; `forms` if of a form a part is meant.
+) -> Iterator[Rendezvous]:
+    """Take the key for a sender until the block ends; `forms` if of a form a part is meant.
 
     Raises `BadRequest` and what `Meetings.offer` raises; nothing of the body is read.
     """
@@ -29,7 +31,14 @@ def offer(
     meta = metadata_of(request)
     if forms:
         is_form(request)
-    return context.service.meetings.offer(key, number, meta)
+    rendezvous = context.service.meetings.offer(key, number, meta)
+    try:
+        yield rendezvous
+    except BaseException as error:
+        if rendezvous.open:
+            failure = error if isinstance(error, FilepipeError) else Broken("the sender left")
+            rendezvous.break_off(failure)
+        raise
 
 
 async def hand_over(
@@ -45,18 +54,12 @@ async def hand_over(
     `on_full` is called when all are there. Raises `NobodyCame`, `Broken` when not all of them got
     everything, and what ended it otherwise.
     """
-    try:
-        with context.handover.watch_departure(request) as departed:
-            await _gathered(rendezvous, wait)
-            if on_full is not None:
-                on_full()
-            departed.begin_reading()
-            await context.handover.give(request, rendezvous, bring)
-    except BaseException as error:
-        if rendezvous.open:
-            failure = error if isinstance(error, FilepipeError) else Broken("the sender left")
-            rendezvous.break_off(failure)
-        raise
+    with context.handover.watch_departure(request) as departed:
+        await _gathered(rendezvous, wait)
+        if on_full is not None:
+            on_full()
+        departed.begin_reading()
+        await context.handover.give(request, rendezvous, bring)
 
 
 async def _gathered(rendezvous: Rendezvous, wait: float) -> None:

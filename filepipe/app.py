@@ -32,7 +32,9 @@ from filepipe.web.entry import Entry
 from filepipe.web.forward import Forwarder
 from filepipe.web.live import Handover
 from filepipe.web.pumps import PumpLimits, Pumps
+from filepipe.web.routes.beam import Beam
 from filepipe.web.routes.file_pipe import FilePipe
+from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
 from filepipe.web.small import SmallTransfers
 
@@ -148,7 +150,12 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
             settings.heartbeat,
         ),
     )
-    mounted: dict[str, Front] = {"file-pipe": FilePipe(context), "piping": Piping(context)}
+    mounted: dict[str, Front] = {
+        "file-pipe": FilePipe(context),
+        "piping": Piping(context),
+        "beam": Beam(context),
+        "httpipe": Httpipe(context),
+    }
     fronts: dict[str, Front] = {**mounted, "auto": Auto(context, mounted)}
     census = Census()
     chores = [

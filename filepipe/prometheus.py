@@ -57,6 +57,12 @@ class _ServiceCollector(Collector):
             "filepipe_waiting_readers", "Readers whose key nobody writes yet.", directory.waiting
         )
 
+        yield CounterMetricFamily(
+            "filepipe_redelivered",
+            "Messages whose consumer left before their first byte, so that another gets them.",
+            self._service.queues.redelivered,
+        )
+
     def _traffic(self) -> Iterator[Metric]:
         statistics = self._service.statistics
         transferred = CounterMetricFamily(

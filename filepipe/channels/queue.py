@@ -11,31 +11,53 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
-from filepipe.channels.channel import Channel, Kind
+from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.rendezvous import Rendezvous, Seat
 from filepipe.errors import Broken, Draining, FilepipeError, Gone, TooManyKeys
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob
 
+_Given = TypeVar("_Given")
+
 
 class Offer:
-    """A producer's place in the line: `with` it, and ask for a pair until one has worked."""
+    """A producer's place in the line: `with` it, and ask for a pair until one has worked.
 
-    def __init__(self, leave: Callable[[Offer], None]) -> None:
+    Leaving it ends a pair that is still under way.
+    """
+
+    def __init__(
+        self, meta: Metadata, leave: Callable[[Offer, BaseException | None], None]
+    ) -> None:
+        self.meta = meta
         self.paired: asyncio.Future[Rendezvous] = asyncio.get_running_loop().create_future()
         self._leave = leave
 
     def __enter__(self) -> Offer:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._leave(self)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave(self, error)
 
-    async def pair(self) -> Rendezvous:
-        """The rendezvous with the next consumer. Raises `Draining` or `Gone`."""
-        return await self.paired
+    async def pair(self, seconds: float | None = None) -> Rendezvous | None:
+        """The rendezvous with the next consumer; None after `seconds`, if they are given.
+
+        When a pair ended `unbegun`, ask again. Raises `Draining` or `Gone`.
+        """
+        return await _within(self.paired, seconds)
+
+
+def unbegun(rendezvous: Rendezvous) -> bool:
+    """Whether the consumer left before it could have a byte: another one gets the message."""
+    return rendezvous.deserted and not rendezvous.touched
 
 
 class _Line:
@@ -75,26 +97,41 @@ class Queues:
             if line
         }
 
+    def occupied(self) -> list[Key]:
+        """Every key under which somebody waits or a pair is under way."""
+        return list(self._lines)
+
     def busy(self) -> int:
         """How many pairs are under way."""
         return sum(1 for _ in self)
 
     # -- producers
 
-    def offer(self, key: Key) -> Offer:
+    def offer(self, key: Key, meta: Metadata) -> Offer:
         """Stand in the line of producers. Raises `Draining` or `TooManyKeys`."""
         line = self._enter(key)
-        offer = Offer(lambda offer: self._withdraw(key, offer))
+        offer = Offer(meta, lambda offer, error: self._withdraw(key, offer, error))
         line.producers.append(offer)
         self._match(key, line)
         return offer
 
-    def _withdraw(self, key: Key, offer: Offer) -> None:
+    def first(self, key: Key) -> Offer | None:
+        """The producer that the next consumer will meet, if one waits."""
         line = self._lines.get(key)
-        if line is not None and offer in line.producers:
+        producers = () if line is None else line.producers
+        return next((offer for offer in producers if not offer.paired.done()), None)
+
+    def _withdraw(self, key: Key, offer: Offer, error: BaseException | None) -> None:
+        line = self._lines.get(key)
+        if line is None:
+            return
+        if offer in line.producers:
             line.producers.remove(offer)
             self._waiting -= 1
             self._tidy(key, line)
+        elif line.running is not None and line.running[1] is offer and line.running[0].open:
+            failure = error if isinstance(error, FilepipeError) else Broken("the sender left")
+            line.running[0].break_off(failure)
 
     # -- consumers
 
@@ -110,12 +147,9 @@ class Queues:
         line.consumers.append(consumer)
         self._match(key, line)
         try:
-            async with asyncio.timeout(seconds):
-                return await waiter
-        except TimeoutError:
-            return waiter.result() if _seated(waiter) else None
+            return await _within(waiter, seconds)
         except BaseException:
-            if _seated(waiter):
+            if _is_given(waiter):
                 waiter.result().leave()
             raise
         finally:
@@ -158,13 +192,20 @@ class Queues:
         assert line.running is not None
         offer = line.running[1]
         line.running = None
-        if rendezvous.deserted and not rendezvous.touched and not self._draining:
-            self.redelivered += 1
-            offer.paired = asyncio.get_running_loop().create_future()
-            line.producers.appendleft(offer)
-            self._waiting += 1
+        if unbegun(rendezvous):
+            self._put_back(line, offer)
         self._match(rendezvous.key, line)
         self._tidy(rendezvous.key, line)
+
+    def _put_back(self, line: _Line, offer: Offer) -> None:
+        """Let the producer of a pair that did not begin wait again, as the first one."""
+        offer.paired = asyncio.get_running_loop().create_future()
+        if self._draining:
+            _fail(offer.paired, Draining("server is shutting down"))
+            return
+        self.redelivered += 1
+        line.producers.appendleft(offer)
+        self._waiting += 1
 
     def _tidy(self, key: Key, line: _Line) -> None:
         if not line and line.running is None and self._lines.get(key) is line:
@@ -208,11 +249,24 @@ class Queues:
         waiters += [waiter for _, waiter in line.consumers]
         for waiter in waiters:
             if not waiter.done():
-                waiter.set_exception(failure)
-                waiter.exception()  # whoever waits may be gone
+                _fail(waiter, failure)
         line.producers.clear()
         line.consumers.clear()
 
 
-def _seated(waiter: asyncio.Future[Seat]) -> bool:
+async def _within(given: asyncio.Future[_Given], seconds: float | None) -> _Given | None:
+    """What is given within `seconds`, also at the last moment; None if nothing is."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await given
+    except TimeoutError:
+        return None if given.cancelled() else given.result()
+
+
+def _is_given(waiter: asyncio.Future[Any]) -> bool:
     return waiter.done() and not waiter.cancelled() and waiter.exception() is None
+
+
+def _fail(waiter: asyncio.Future[Any], failure: FilepipeError) -> None:
+    waiter.set_exception(failure)
+    waiter.exception()  # whoever waits may be gone

@@ -149,8 +149,9 @@ class Rendezvous(Channel):
             self.joined()
 
     async def tried(self) -> None:
-        """Return when a byte was sent, or none will be."""
-        while not self.touched and self.seats and self.open:
+        """Return when a byte may have been sent. Raises why none will be."""
+        while not self.touched:
+            self._check()
             await self.progress()
 
     async def settled(self) -> None:

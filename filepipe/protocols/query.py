@@ -39,3 +39,15 @@ def _decode(piece: str) -> tuple[str, str]:
         return percent_decode(name), percent_decode(value)
     except ValueError as why:
         raise BadRequest(f"query {why}") from None
+
+
+def lone_value(query: str, name: str) -> str | None:
+    """The first value of `name`, as it stands; what else the query says, and how, is no matter.
+
+    For protocols whose requests may carry any query.
+    """
+    for piece in query.split("&"):
+        found, equals, value = piece.partition("=")
+        if found == name and equals:
+            return value
+    return None

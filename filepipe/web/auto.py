@@ -1,7 +1,8 @@
 """The protocol `auto`: the table that finds what a request means, by its path, then its method.
 
-Order: what is reserved → `OPTIONS` → queries and headers of what is not built yet → the method,
-where `POST`, and a `PUT` with `?n=`, are the sender's side of a rendezvous.
+Order: what is reserved (`/-/PROTOCOL/…`, `/channels/…`, pages) → `OPTIONS` → queries and headers of
+what is not built yet → the method, where `POST`, and a `PUT` with `?n=`, are the sender's side of a
+rendezvous.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from aiohttp import web
 from filepipe.channels.retention import Retention
 from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
 from filepipe.keys import Key, is_reserved, parse_key
+from filepipe.protocols.httpipe import place_of
 from filepipe.protocols.query import parse_query
 from filepipe.protocols.receivers import wanted_receivers
 from filepipe.protocols.waiting import wanted_retention, wanted_wait
@@ -23,7 +25,7 @@ from filepipe.web.context import Context, PipeRules
 from filepipe.web.fields import joined
 from filepipe.web.live import Parcel
 from filepipe.web.pumps import Pumps
-from filepipe.web.routes import pages, pipes, rendezvous
+from filepipe.web.routes import httpipe, pages, pipes, rendezvous
 
 _UNBUILT_QUERIES = frozenset({"append", "follow", "view", "verb"})
 _UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
@@ -43,6 +45,9 @@ class Front(Protocol):
     newline: bool
     """Whether the sentence of a refusal ends with a newline."""
 
+    own_paths: frozenset[str]
+    """Paths that it answers itself at its root, although the daemon has such."""
+
     async def serve(
         self, request: web.BaseRequest, path: str, query: str, prefix: str
     ) -> web.StreamResponse:
@@ -56,6 +61,7 @@ class Auto:
     """What a curl user expects at the root; the other fronts under `/-/PROTOCOL/`."""
 
     newline = True
+    own_paths: frozenset[str] = frozenset()
 
     def __init__(self, context: Context, mounted: Mapping[str, Front]) -> None:
         self._context = context
@@ -81,7 +87,7 @@ class Auto:
             return self._reserved(request, Key(""))
         key = parse_key(path)
         if is_reserved(key):
-            return self._reserved(request, key)
+            return await self._at_reserved(request, key, query)
         if request.method == "OPTIONS":
             return pages.options(request, self._allow)
         arguments = parse_query(query)
@@ -101,6 +107,16 @@ class Auto:
                 raise BadRequest("this name is reserved")
             raise NotFound("there is no such protocol under /-/")
         return await front.serve(request, "/" + rest, query, f"/-/{protocol}")
+
+    async def _at_reserved(
+        self, request: web.BaseRequest, key: Key, query: str
+    ) -> web.StreamResponse:
+        place = place_of(key)
+        if place is None:
+            return self._reserved(request, key)
+        if request.method == "OPTIONS":
+            return pages.options(request, (*place.methods, "OPTIONS"))
+        return await httpipe.answer(self._context, request, key, query)
 
     def _reserved(self, request: web.BaseRequest, key: Key) -> web.StreamResponse:
         if request.method in _WRITES:

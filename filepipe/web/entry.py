@@ -89,7 +89,8 @@ class Entry:
         if not target.startswith("/"):
             self._check_authority(host, target)
         own = DAEMON_PATHS.get(path)
-        if own is not None and request.method in ("GET", "HEAD"):
+        asked = request.method in ("GET", "HEAD") and path not in self._front.own_paths
+        if own is not None and asked:
             return own(self._context, request)
         return await self._front.serve(request, path, query, "")
 

@@ -36,13 +36,21 @@ def headers_of(error: FilepipeError) -> dict[str, str]:
     return headers
 
 
-def answer(request: web.BaseRequest, error: FilepipeError, *, newline: bool) -> web.StreamResponse:
+def answer(
+    request: web.BaseRequest,
+    error: FilepipeError,
+    *,
+    newline: bool,
+    status: int | None = None,
+    text: str | None = None,
+) -> web.Response:
     """The refusal as plain text, one sentence; `newline` ends it as a terminal likes it.
 
-    A body that is not read is not waited for: the connection closes after the answer.
+    `status` and `text` are for a protocol that has its own. A body that is not read is not waited
+    for: the connection closes after the answer.
     """
-    text = str(error) + ("\n" if newline else "")
-    response = web.Response(status=error.status, text=text, headers=headers_of(error))
+    text = (str(error) if text is None else text) + ("\n" if newline else "")
+    response = web.Response(status=status or error.status, text=text, headers=headers_of(error))
     if closes(error) or not request.content.is_eof():
         response.force_close()
     return response

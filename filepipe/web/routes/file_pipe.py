@@ -31,6 +31,7 @@ class FilePipe:
     """A front: `serve` answers one request whose path has lost the front's prefix."""
 
     newline = False
+    own_paths: frozenset[str] = frozenset()
 
     def __init__(self, context: Context) -> None:
         self._context = context

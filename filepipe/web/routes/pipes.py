@@ -41,12 +41,14 @@ class Dialect:
 
     `names_from_key`: a download without a name of its own is called after its key (RFC 6266).
     `raw_names`: names are written as file-pipe writes them, without `filename*`.
+    `saved`: a browser saves whatever it gets.
     `closes`: each connection carries one request.
     """
 
     retention: Retention
     names_from_key: bool
     raw_names: bool
+    saved: bool = False
     closes: bool = False
 
 
@@ -234,29 +236,33 @@ async def _headers(channel: Channel, dialect: Dialect, algorithm: str | None) ->
 
 def describe(channel: Channel, dialect: Dialect) -> dict[str, str]:
     """The headers of a channel's bytes, but for their length and range."""
-    meta = channel.meta
-    headers = {**DATA_HEADERS}
+    headers = describe_body(channel.key, channel.meta, dialect)
     if channel.kind is Kind.PIPE:  # of what is handed over once there is nothing to ask again
         headers |= {"ETag": channel.etag, "Accept-Ranges": "bytes"}
+    return headers
+
+
+def describe_body(key: Key, meta: Metadata, dialect: Dialect) -> dict[str, str]:
+    """The headers of a body under `key`, but for its length."""
+    headers = {**DATA_HEADERS}
     if meta.content_type is not None:
         headers["Content-Type"] = meta.content_type
     if meta.content_encoding is not None:
         headers["Content-Encoding"] = meta.content_encoding
-    if (disposition := _disposition(channel, dialect)) is not None:
+    if (disposition := _disposition(key, meta, dialect)) is not None:
         headers["Content-Disposition"] = disposition
     return headers
 
 
-def _disposition(channel: Channel, dialect: Dialect) -> str | None:
+def _disposition(key: Key, meta: Metadata, dialect: Dialect) -> str | None:
     """A browser shows only what cannot run there; everything else it saves."""
-    meta = channel.meta
     name = meta.filename
     if dialect.raw_names and name is not None:
         return attachment_raw(name)
     if name is None and dialect.names_from_key:
-        name = clean_filename(channel.key.rstrip("/"))
-    inline = is_inert(meta.content_type)
-    if name is None and (inline or meta.content_type is None):
+        name = clean_filename(key.rstrip("/"))
+    inline = is_inert(meta.content_type) and not dialect.saved
+    if name is None and not dialect.saved and (inline or meta.content_type is None):
         return None
     return attachment(name, inline=inline)
 

@@ -57,6 +57,7 @@ class Piping:
     """A front: `serve` answers one request whose path has lost the front's prefix."""
 
     newline = True
+    own_paths: frozenset[str] = frozenset()
 
     def __init__(self, context: Context) -> None:
         self._context = context

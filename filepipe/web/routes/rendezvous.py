@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
+from filepipe.channels.channel import Metadata
 from filepipe.channels.rendezvous import Rendezvous
 from filepipe.errors import BadRequest, Broken, FilepipeError, NobodyCame
 from filepipe.keys import Key
@@ -24,11 +25,7 @@ def offered(
 
     Raises `BadRequest` and what `Meetings.offer` raises; nothing of the body is read.
     """
-    if "Content-Range" in request.headers:
-        raise BadRequest("Content-Range is not supported here")
-    context.pumps.check_length(request.content_length)
-    check_expectation(request)
-    meta = metadata_of(request)
+    meta = offered_meta(context, request)
     if forms:
         is_form(request)
     rendezvous = context.service.meetings.offer(key, number, meta)
@@ -39,6 +36,15 @@ def offered(
             failure = error if isinstance(error, FilepipeError) else Broken("the sender left")
             rendezvous.break_off(failure)
         raise
+
+
+def offered_meta(context: Context, request: web.BaseRequest) -> Metadata:
+    """What a sender says of his body. Raises `BadRequest`, `ExpectationFailed` or `TooLarge`."""
+    if "Content-Range" in request.headers:
+        raise BadRequest("Content-Range is not supported here")
+    context.pumps.check_length(request.content_length)
+    check_expectation(request)
+    return metadata_of(request)
 
 
 async def hand_over(

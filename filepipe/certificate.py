@@ -35,7 +35,7 @@ class Certificate:
         try:
             self.context = self._newest = self._read()
         except OSError as error:
-            raise ConfigError(f"tls_cert: certificate and key cannot be used: {error}") from error
+            raise ConfigError(f"tls_cert: cannot be used with tls_key: {_reason(error)}") from error
         self.context.sni_callback = self._take_newest
 
     async def watch(self) -> None:
@@ -57,7 +57,7 @@ class Certificate:
                 "new certificate cannot be used, the old one stays",
                 certificate=str(self._chain),
                 key=str(self._key),
-                reason=str(error),
+                reason=_reason(error),
             )
         else:
             log.info("new certificate", certificate=str(self._chain), key=str(self._key))
@@ -84,3 +84,11 @@ def _stamp(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _reason(error: OSError) -> str:
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not that of the certificate"
+    return f"one of them is no PEM of its kind, or the key has a password ({error.reason})"

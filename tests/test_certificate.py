@@ -122,9 +122,14 @@ def test_a_pair_that_goes_and_comes_back(mint: Mint) -> None:
 def test_a_pair_that_cannot_be_used_from_the_start(mint: Mint) -> None:
     """A key of another certificate, a locked key, no certificate: one sentence, no question."""
     pair, other, locked = mint("one"), mint("other"), mint("locked", lock=LOCKED)
-    for chain, key in ((pair[0], other[1]), locked, (pair[1], pair[1])):
-        with pytest.raises(ConfigError, match="certificate and key cannot be used"):
+    with pytest.raises(ConfigError, match=r"tls_key: the key is not that of the certificate\Z"):
+        Certificate(pair[0], other[1])
+    for chain, key in (locked, (pair[1], pair[1])):
+        with pytest.raises(ConfigError, match="no PEM of its kind, or the key has a password"):
             Certificate(chain, key)
+    other[1].unlink()
+    with pytest.raises(ConfigError, match=r"tls_key: No such file or directory\Z"):
+        Certificate(*other)
 
 
 def test_the_daemon_serves_what_is_renewed(start: Callable[..., Daemon], mint: Mint) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from filepipe.app import App, make_app
-from filepipe.config import Settings, load_settings
+from filepipe.config import PROTOCOLS, Settings, load_settings
 from filepipe.errors import ConfigError
 from filepipe.listeners import Listener, close_all, open_all
 
@@ -71,6 +71,12 @@ async def test_each_address_gets_its_listener(app_with: MakeApp, tmp_path: Path)
     assert not path.exists()
     with pytest.raises(ConnectionRefusedError):
         await health(tcp)
+
+
+async def test_each_protocol_has_its_front(app_with: MakeApp) -> None:
+    """What a setting may name is what the daemon speaks."""
+    app = await app_with()
+    assert set(app.fronts) == set(PROTOCOLS)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""`filepipe serve`: every setting is a flag, and nothing about a setting is written here."""
+"""`filepipe serve`: every setting is a flag, and nothing about a setting is written here.
+
+Beside them stand the flags of the servers whose protocols are spoken.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,15 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
 
+from filepipe.cli import spellings
 from filepipe.cli.main import FAILED, ConfigFile, fail
-from filepipe.config import Description, describe, load_settings
+from filepipe.config import Description, describe
 from filepipe.errors import ConfigError
 
 
 def serve(*, config: ConfigFile = None, **flags: object) -> int:
-    """Run the daemon; `flags` are raw values by the name of their setting."""
-    settings = load_settings(flags, config=config)
+    """Run the daemon; `flags` are raw values by the name of their setting or spelling."""
+    settings = spellings.load(flags, config)
     from filepipe.daemon import run
 
     try:
@@ -58,7 +62,8 @@ def _argument(setting: Description) -> Argument:
 
 def _signature() -> Signature:
     first = Argument("config", Argument.KEYWORD_ONLY, default=None, annotation=ConfigFile)
-    return Signature([first, *map(_argument, describe())], return_annotation=int)
+    flags = [*map(_argument, describe()), *spellings.arguments(_text)]
+    return Signature([first, *flags], return_annotation=int)
 
 
 # cyclopts reads the flags from here.

@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     piping_wait: Annotated[values.Timeout, Names()] = _setting(
         "24 hours", "How long senders and receivers of the protocol piping wait for each other."
     )
-    request_timeout: Annotated[values.TimeLimit, Names("", ("REQUEST_TIMEOUT",))] = _setting(
+    request_timeout: Annotated[values.TimeLimit, Names("-r", ("REQUEST_TIMEOUT",))] = _setting(
         "unlimited",
         "How long producers and consumers of the protocol httpipe wait for each other, or "
         "unlimited.",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from filepipe import daemon
 from filepipe.cli.main import main
+from filepipe.config import Settings, describe
 from tests.cli.shell import Call, Shell
 from tests.client.fake_origin import FakeOrigin, OriginThread
+
+Serve = Callable[..., tuple[object, Settings | None]]
 
 
 @pytest.fixture
@@ -38,3 +43,27 @@ def call(shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
         return caught.value.code, *capfd.readouterr()
 
     return run
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Run `serve` with arguments: its exit code and what the daemon was given."""
+    bare = {variable for item in describe() for variable in item.variables}
+    for name in [name for name in os.environ if name in bare or name.startswith("FILEPIPE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    seen: list[Settings] = []
+
+    def run(settings: Settings) -> int:
+        seen.append(settings)
+        return 7
+
+    monkeypatch.setattr(daemon, "run", run)
+
+    def call(*arguments: str) -> tuple[object, Settings | None]:
+        with pytest.raises(SystemExit) as caught:
+            main(["serve", *arguments])
+        return caught.value.code, seen[-1] if seen else None
+
+    return call

@@ -160,11 +160,11 @@ def test_the_kinds_of_settings() -> None:
     assert expected == [kinds[name] for name in names]
 
 
-def test_short_flags_and_variables_are_those_of_file_pipe() -> None:
+def test_short_flags_and_variables_are_those_of_the_originals() -> None:
     """Whoever comes from there changes nothing."""
     short = {item.short: item.variables[1] for item in describe() if item.short}
     expected = {
         "-l": "LISTEN", "-d": "DATA_DIR", "-M": "MAX_MEMORY", "-D": "MAX_DISK",
-        "-s": "SPILL_THRESHOLD",
+        "-s": "SPILL_THRESHOLD", "-r": "REQUEST_TIMEOUT",
     }  # fmt: skip
     assert expected == short

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from filepipe.cli.spellings import SPELLINGS
 from filepipe.config import PROTOCOLS, Description, Listen, describe
 from filepipe.sizes import parse_duration, parse_size
 
@@ -36,7 +37,7 @@ def test_a_row_says_what_the_program_does(setting: Description) -> None:
 
 def test_the_addresses_of_the_page_can_be_read() -> None:
     """Each example in the table of addresses is one."""
-    table = PAGE.partition("## Addresses")[2]
+    table = PAGE.partition("## Addresses")[2].partition("\n## ")[0]
     examples = re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE)
     assert len([Listen.parse(example) for example in examples]) >= 9
 
@@ -53,6 +54,16 @@ def test_the_sizes_and_durations_of_the_page_can_be_read() -> None:
     assert [parse_duration(text) for text in re.findall("`(.+?)`", durations[1])] == [
         30, 30, 300, 5400, 172800,
     ]  # fmt: skip
+
+
+def test_the_page_names_every_flag_of_the_originals() -> None:
+    """With the protocol that it needs, and each of its names."""
+    table = PAGE.partition("## The flags of")[2].partition("\n## ")[0]
+    for spelling in SPELLINGS:
+        rows = table.partition(f"| `--protocol {spelling.protocol}` |")[2]
+        rows = rows.partition("| `--protocol")[0]
+        for name in ("--" + spelling.name.replace("_", "-"), spelling.short):
+            assert f"`{name} {spelling.metavar}".rstrip() in rows or not name
 
 
 def test_the_page_names_every_protocol() -> None:

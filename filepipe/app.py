@@ -27,6 +27,7 @@ from filepipe.web.connection import (
 )
 from filepipe.web.context import Context, PipeRules
 from filepipe.web.departures import Departures
+from filepipe.web.direct import Direct
 from filepipe.web.doorman import Doorman
 from filepipe.web.entry import Entry
 from filepipe.web.forward import Forwarder
@@ -129,11 +130,13 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
         settings.max_body_size,
     )
     pumps = Pumps(plane, service.statistics, limits)
+    direct = Direct(plane, pumps, settings.idle_timeout, settings.stall_timeout)
     departures = Departures()
     context = Context(
         service,
         pumps,
-        Handover(pumps, departures, service.windows, settings.stall_timeout),
+        Handover(pumps, direct, departures, service.windows, settings.stall_timeout),
+        direct,
         Forwarder(forward_rules, settings.forward_stall),
         shutdown,
         PipeRules(

@@ -23,7 +23,7 @@ from filepipe.protocols.waiting import wanted_retention, wanted_wait
 from filepipe.web.bodies import invite, meant_part
 from filepipe.web.context import Context, PipeRules
 from filepipe.web.fields import joined
-from filepipe.web.live import Parcel
+from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
 from filepipe.web.routes import httpipe, pages, pipes, rendezvous
 

@@ -14,8 +14,8 @@ from filepipe.protocols.media import (
     multipart_boundary,
 )
 from filepipe.web.fields import joined
-from filepipe.web.live import Parcel
 from filepipe.web.multipart import choose_part, filename_of, first_part
+from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps, body_of
 
 MAX_LABELS = 16

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from filepipe.service import Service
 from filepipe.shutdown import Shutdown
+from filepipe.web.direct import Direct
 from filepipe.web.forward import Forwarder
 from filepipe.web.live import Handover
 from filepipe.web.pumps import Pumps
@@ -35,6 +36,7 @@ class Context:
     service: Service
     pumps: Pumps
     handover: Handover
+    direct: Direct
     forwarder: Forwarder
     shutdown: Shutdown
     rules: PipeRules

@@ -10,57 +10,44 @@ Rule 3: a receiver has received when his kernel has every byte (`filepipe.web.de
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from filepipe.channels.channel import Kind, Metadata, Writer
+from filepipe.channels.channel import Kind, Writer
 from filepipe.channels.rendezvous import Receiver, Rendezvous, Seat
 from filepipe.channels.window import Windows
 from filepipe.errors import Broken, FilepipeError
 from filepipe.web.bare import BareResponse
+from filepipe.web.connection import Connection
 from filepipe.web.delivery import CHECKED, Delivery
 from filepipe.web.departures import Departures, may_be_whole
+from filepipe.web.direct import Direct
 from filepipe.web.exchange import EXCHANGE
+from filepipe.web.parcel import Bring, Parcel
 from filepipe.web.pumps import Pumps, cut, interruptible
 from filepipe.web.stall import Watch
-
-
-@dataclass(slots=True)
-class Parcel:
-    """What a sender brings; `first` are bytes that were read and that nobody has got yet.
-
-    `whole` says that the body is the request's own, of which `chunks` are what comes.
-    """
-
-    meta: Metadata
-    chunks: AsyncIterator[bytes]
-    whole: bool
-    first: bytes | None = None
-
-
-Bring = Callable[[web.BaseRequest, Pumps], Awaitable[Parcel]]
-"""Finds out what a sender brings; may read the head of a part."""
 
 
 class Handover:
     """Both sides of what is handed over live; `stall` seconds may a receiver take nothing."""
 
     def __init__(
-        self, pumps: Pumps, departures: Departures, windows: Windows, stall: float
+        self,
+        pumps: Pumps,
+        direct: Direct,
+        departures: Departures,
+        windows: Windows,
+        stall: float,
     ) -> None:
         self._pumps = pumps
+        self._direct = direct
         self._departures = departures
         self._windows = windows
         self._stall = stall
 
     # -- the sender's side
-
-    def may_pass(self, request: web.BaseRequest) -> bool:
-        """Whether the kernel may take the sender's connection over, so that it must close."""
-        return False
 
     async def give(self, request: web.BaseRequest, rendezvous: Rendezvous, bring: Bring) -> None:
         """Send what `bring` brings to those who sit; return when they have received or left.
@@ -80,8 +67,17 @@ class Handover:
                 watch.begin()
                 parcel.first = await anext(parcel.chunks, b"")
             self._pumps.count_in(request, len(parcel.first))
-        await rendezvous.start(self._windows, parcel.meta)
+        way = self._direct.find(request, rendezvous, parcel)
+        try:
+            await rendezvous.start(self._windows, parcel.meta)
+        except BaseException:
+            if way is not None:
+                self._direct.give_up(rendezvous, way)
+            raise
         async with Writer(rendezvous) as writer:
+            if way is not None:
+                await self._direct.give(request, rendezvous, way)
+                return
             if parcel.first:
                 await writer.write((parcel.first,))
             if rendezvous.kind is Kind.QUEUE:
@@ -106,8 +102,9 @@ class Handover:
         """
         with seat:
             reader = await seat.started()
-            chunk = await reader.read()
             rendezvous = seat.rendezvous
+            way = self._direct.of(rendezvous)
+            chunk = b"" if way is not None else await reader.read()
             length = rendezvous.meta.length
             response = BareResponse(headers=describe())
             response.headers["X-Request-Id"] = request[EXCHANGE].id
@@ -115,7 +112,12 @@ class Handover:
             with Delivery(request, self._stall) as delivery:
                 try:
                     with self._pumps.counted("out"):
-                        await self._send(request, reader, response, chunk, delivery)
+                        if way is None:
+                            await self._send(request, reader, response, chunk, delivery)
+                        else:
+                            delivery.expect_large()
+                            await self._direct.take(request, seat, way, response)
+                        await self._complete(delivery)
                 except (FilepipeError, ConnectionError):
                     cut(request, framed=length is not None or request.version >= (1, 1))
                 except asyncio.CancelledError:
@@ -125,6 +127,11 @@ class Handover:
                 else:
                     seat.received()
             return response
+
+    async def _complete(self, delivery: Delivery) -> None:
+        with Watch(self._stall, "took") as watch:
+            watch.begin()
+            await delivery.complete()
 
     async def _send(
         self,
@@ -154,7 +161,6 @@ class Handover:
                 chunk = await reader.read()
             watch.begin()
             await response.write_eof()
-            await delivery.complete()
             watch.end()
 
 
@@ -187,7 +193,9 @@ class Departed:
     def _left(self, reset: bool) -> None:
         request = self._request
         transport = request.transport
-        if transport is None:
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        if transport is None or connection.detached:  # the kernel's way watches for itself
             return
         if not reset and self._reading and self._sock is not None:
             length = request.content_length

@@ -17,7 +17,7 @@ from filepipe.web import refusals
 from filepipe.web.bodies import invite, whole_body
 from filepipe.web.context import Context
 from filepipe.web.fields import joined
-from filepipe.web.live import Parcel
+from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
 from filepipe.web.routes import pipes, rendezvous
 from filepipe.web.routes.status import DAEMON_PATHS, is_local

@@ -43,7 +43,7 @@ from filepipe.web import refusals
 from filepipe.web.bodies import invite
 from filepipe.web.context import Context
 from filepipe.web.fields import joined
-from filepipe.web.live import Bring, Parcel
+from filepipe.web.parcel import Bring, Parcel
 from filepipe.web.pumps import Pumps, body_of
 from filepipe.web.routes import pipes
 from filepipe.web.routes.rendezvous import offered_meta

@@ -32,8 +32,8 @@ from filepipe.web import refusals
 from filepipe.web.bare import BareAnswer, BareResponse
 from filepipe.web.bodies import invite, verbatim_part
 from filepipe.web.context import Context
-from filepipe.web.live import Parcel
 from filepipe.web.narrator import Narrator
+from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
 from filepipe.web.routes import pipes, piping_pages, rendezvous
 from filepipe.web.routes.status import DAEMON_PATHS
@@ -174,7 +174,7 @@ class _Telling:
     async def early(self) -> web.StreamResponse:
         """Answer 200 at once, then line by line; after a failure the end is missing."""
         response = BareResponse(headers=_TEXT)
-        if self._context.handover.may_pass(self._request):
+        if self._context.direct.takes(self._request):
             response.force_close()
         await response.prepare(self._request)
         async with self._narrator.telling(response):

@@ -14,7 +14,7 @@ from filepipe.errors import BadRequest, Broken, FilepipeError, NobodyCame
 from filepipe.keys import Key
 from filepipe.web.bodies import check_expectation, is_form, metadata_of
 from filepipe.web.context import Context
-from filepipe.web.live import Bring
+from filepipe.web.parcel import Bring
 
 
 @contextlib.contextmanager

@@ -8,9 +8,11 @@ Rule 3: an intake leaves nothing in the pipe between two steps, so one pipe serv
 
 from __future__ import annotations
 
+import array
 import errno
 import fcntl
 import os
+import termios
 import time
 from collections.abc import Callable
 from enum import Enum, auto
@@ -216,7 +218,32 @@ def _empty(pipe: Pipe) -> None:
         pass
 
 
-class Outflow(Move):
+class Delivery(Move):
+    """What gives bytes to its peer. A socket is writable only when much of its buffer is free.
+
+    So a peer that is slow is told from one that takes nothing by what is left in the buffer.
+    """
+
+    _unsent = 0
+
+    def stalled(self, now: float) -> bool:
+        """Whether the peer has taken nothing for too long; to be asked about once a second."""
+        if self.waits_for is Next.WRITABLE:
+            unsent = waiting(self.sock, termios.TIOCOUTQ)
+            if unsent < self._unsent:
+                self.last_progress = now
+            self._unsent = unsent
+        return super().stalled(now)
+
+
+def waiting(sock: int, queue: int) -> int:
+    """How many bytes are in a socket's buffer: `FIONREAD` came in, `TIOCOUTQ` must go out."""
+    size = array.array("i", [0])
+    fcntl.ioctl(sock, queue, size)
+    return size[0]
+
+
+class Outflow(Delivery):
     """File to socket: the bytes from `start` to before `stop`, as they come into being."""
 
     def __init__(self, sock: int, gauge: Gauge, start: int, stop: int, stall: float) -> None:

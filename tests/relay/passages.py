@@ -3,43 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 
 from filepipe.relay.passage import Passage, Sink
 from filepipe.relay.plane import Plane
 from tests.relay.running import Connect
+from tests.relay.transfers import sock_read, sock_send
 
 
 class Crossing:
     """One passage: its sender, its receivers, and what the event loop was told."""
 
+    sender: socket.socket
+    passage: Passage
+    passing: asyncio.Task[None]
+
     def __init__(self, plane: Plane, connect: Connect, length: int, count: int) -> None:
         self.plane = plane
         self.connect = connect
-        self.length = length
+        self.data = os.urandom(length)
+        self.count = count
         self.moved: list[int] = []
         self.asked = 0
         self.sinks: list[Sink] = []
         self.readers: list[socket.socket] = []
         self.attached: list[asyncio.Task[int]] = []
-        self.passing: asyncio.Task[None]
-        self.passage: Passage
-        self.count = count
 
-    def open(self, *, idle: float = 20.0, stall: float = 20.0, **options: int) -> Crossing:
+    def open(self, idle: float = 20.0, stall: float = 20.0, **options: int) -> Crossing:
         """Make the passage of a new connection; nothing is attached or passed on yet."""
-        self.sender, self.source = self.connect(**options)
-        self.passage = self.plane.passage(
-            self.source.fileno(), self.length, self.count, idle, stall
-        )
+        self.sender, ours = self.connect(**options)
+        length = len(self.data)
+        self.passage = self.plane.passage(ours.fileno(), length, self.count, idle, stall)
         return self
 
     def attach(self, **options: int) -> socket.socket:
         """Attach a new connection; returns its reader."""
         reader, ours = self.connect(**options)
-        self.sinks.append(Sink(ours.fileno(), self.passage))
+        sink = Sink(ours.fileno(), self.passage)
+        self.sinks.append(sink)
         self.readers.append(reader)
-        self.attached.append(asyncio.create_task(self.plane.attach(self.sinks[-1])))
+        self.attached.append(asyncio.create_task(self.plane.attach(sink)))
         return reader
 
     def attach_all(self, **options: int) -> Crossing:
@@ -50,15 +54,24 @@ class Crossing:
 
     def pass_on(self) -> Crossing:
         """Let it begin."""
-        self.passing = asyncio.create_task(
-            self.plane.pass_on(self.passage, self.moved.append, self.before_last)
-        )
+        passing = self.plane.pass_on(self.passage, self.moved.append, self.before_last)
+        self.passing = asyncio.create_task(passing)
         return self
 
     def before_last(self) -> None:
         self.asked += 1
 
-    async def until_moved(self, size: int) -> None:
-        """Wait until so many bytes were taken from the source."""
-        while self.passage.source.moved < size:
-            await asyncio.sleep(0.001)
+    def send(self) -> asyncio.Task[None]:
+        """Begin to send everything."""
+        return asyncio.create_task(sock_send(self.sender, self.data))
+
+    def read(self, span: slice = slice(None)) -> list[asyncio.Task[bytes]]:
+        """Begin to read everything, of these receivers."""
+        size = len(self.data)
+        return [asyncio.create_task(sock_read(reader, size)) for reader in self.readers[span]]
+
+    async def until_stuck(self) -> None:
+        """Wait until nothing moves any more because somebody does not read."""
+        moved = -1
+        while moved != (moved := sum(sink.moved for sink in self.sinks)) or not moved:
+            await asyncio.sleep(0.05)

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sys
+import termios
+import time
 
 import pytest
 
@@ -65,11 +67,30 @@ def test_a_reader_that_takes_nothing(clock, relay, file):
     relay.gauge.size = 64 << 20
     _, outflow = relay.outflow(0, 64 << 20, stall=30.0, buffer=4096)
     eventually(lambda: outflow.waits_for is Next.WRITABLE)
-    pass_time(relay, clock, 29.0)
+    wait_until_still(outflow.sock)
+    pass_time(relay, clock, 1.0)
+    pass_time(relay, clock, 28.0)
     assert relay.ends.empty()
     pass_time(relay, clock, 2.0)
     assert relay.wait_for_end() is outflow
     assert str(outflow.failure) == "the peer took nothing for 30 seconds"
+
+
+def test_a_slow_reader_is_not_stalled(clock, relay, file):
+    """What it takes is less than makes the socket writable again, but it is not nothing."""
+    os.truncate(file, 64 << 20)
+    relay.gauge.size = 64 << 20
+    reader, outflow = relay.outflow(0, 64 << 20, stall=30.0)
+    eventually(lambda: outflow.waits_for is Next.WRITABLE)
+    wait_until_still(outflow.sock)
+    moved = outflow.moved
+    for _ in range(4):
+        pass_time(relay, clock, 20.0)
+        unsent = moves.waiting(outflow.sock, termios.TIOCOUTQ)
+        while moves.waiting(outflow.sock, termios.TIOCOUTQ) == unsent:
+            reader.recv(65_536)
+    assert relay.ends.empty()
+    assert outflow.moved == moved
 
 
 def test_a_reader_without_bytes_to_take_is_not_stalled(clock, relay):
@@ -101,7 +122,15 @@ def full_socket(connect):
     with contextlib.suppress(BlockingIOError):
         while True:
             ours.send(bytes(65_536))
+    wait_until_still(ours.fileno())
     return peer, ours
+
+
+def wait_until_still(sock):
+    """Wait until the peer's system has acknowledged what it ever will."""
+    unsent = -1
+    while unsent != (unsent := moves.waiting(sock, termios.TIOCOUTQ)):
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("first", ["growth", "nothing"])

@@ -51,12 +51,12 @@ class Passage(Shared):
     def open(self, ask: Callable[[], object]) -> None:
         """Bytes may move; `ask` is called when only the last ones are left."""
         self._ask = ask
-        self.home.resume(self.source)
+        self._begin_or_end()
 
     def excuse(self) -> None:
         """One sink less will come."""
         self.awaited -= 1
-        self.home.resume(self.source)
+        self._begin_or_end()
 
     def agree(self) -> None:
         """The last bytes may go."""
@@ -81,14 +81,11 @@ class Passage(Shared):
             self.awaited -= 1
         self.finished += sink.failure is None
         self._advance()
+        self._begin_or_end()
 
     def wants(self) -> bool:
-        """Whether bytes should be taken. Raises `Broken` when nobody is left to give them to."""
-        if self._ask is None or self.awaited:
-            return False
-        if not self.sinks and not self.finished:
-            raise Broken("every receiver left")
-        return self.held == 0 and not self._asked
+        """Whether bytes should be taken."""
+        return self._complete() and self.held == 0 and not self._asked
 
     def take(self, size: int, wanted: int) -> None:
         """Of `wanted` bytes the first pipe has got `size`."""
@@ -119,6 +116,20 @@ class Passage(Shared):
         self.held -= size
         self._advance()
 
+    def _complete(self) -> bool:
+        """Whether all have come: the source's handler, and each sink or word of its absence."""
+        return self._ask is not None and self.awaited == 0
+
+    def _begin_or_end(self) -> None:
+        """All may have come now, or gone."""
+        if not self._complete():
+            return
+        if self.sinks:
+            self.home.resume(self.source)
+        else:
+            failure = None if self.finished else Broken("every receiver left")
+            self.home.end(self.source, failure)
+
     def _advance(self) -> None:
         """Drop what every sink has, and let those go on that have waited for it."""
         size = min((sink.ahead for sink in self.sinks), default=0)
@@ -128,7 +139,7 @@ class Passage(Shared):
             sink.ahead -= size
             if self.held and not sink.ahead:
                 self.home.resume(sink)
-        if not self.held or not self.sinks:
+        if not self.held:
             self.home.resume(self.source)
 
 
@@ -151,10 +162,10 @@ class Source(Move):
             raise TooManyFiles("too many open files, try again later") from error
 
     def step(self, pipe: Pipe) -> Next:
-        """Take what the socket has. Raises `Broken` when one side leaves early."""
+        """Take what the socket has. Raises `Broken` when the sender leaves early."""
         passage = self.passage
         if not passage.wants():
-            return Next.DONE if passage.finished and not passage.sinks else Next.OTHERS
+            return Next.OTHERS
         want = min(passage.length - self.moved, self.pipe.capacity)
         if want:
             try:

@@ -44,7 +44,6 @@ class _Witness:
         self._on_moved = on_moved
         self._before_last = before_last
         self._told = 0
-        self._left = False
 
     def grew(self) -> None:
         if size := self._passage.source.moved - self._told:
@@ -52,15 +51,10 @@ class _Witness:
             self._on_moved(size)
 
     def agree(self) -> None:
-        if not self._left:
-            try:
-                self._before_last()
-            finally:
-                self._passage.home.post(self._passage.agree)
-
-    def leave(self) -> None:
-        self._left = True
-        self.grew()
+        try:
+            self._before_last()
+        finally:
+            self._passage.home.post(self._passage.agree)
 
 
 class Plane:
@@ -165,7 +159,7 @@ class Plane:
             await self._end_of(passage.source)
         finally:
             del self._growth[passage]
-            witness.leave()
+            witness.grew()
 
     def abandon_passage(self, passage: Passage) -> None:
         """Give up a passage that was not passed on; its sinks get `Broken`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from filepipe.relay.moves import Pipe
 from filepipe.relay.plane import Plane
 from tests.relay.descriptors import open_descriptors, relay_threads
+from tests.relay.passages import Crossing
 from tests.relay.running import Connect, Relay
 from tests.relay.transfers import Transfers
 
@@ -37,6 +38,24 @@ def connect() -> Iterator[Connect]:
         return peer, ours
 
     yield connect
+    for sock in opened:
+        sock.close()
+
+
+@pytest.fixture
+def pairs() -> Iterator[Connect]:
+    """Make connections of unix sockets, as a listener may have."""
+    opened: list[socket.socket] = []
+
+    def pair(buffer: int | None = None) -> tuple[socket.socket, socket.socket]:
+        peer, ours = socket.socketpair()
+        if buffer is not None:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+        ours.setblocking(False)
+        opened.extend((peer, ours))
+        return peer, ours
+
+    yield pair
     for sock in opened:
         sock.close()
 
@@ -107,6 +126,12 @@ async def plane() -> AsyncIterator[Plane]:
 def transfers(plane: Plane, connect: Connect, file: int) -> Transfers:
     """One file on a plane."""
     return Transfers(plane, connect, file)
+
+
+@pytest.fixture
+def crossing(plane: Plane, connect: Connect) -> Callable[..., Crossing]:
+    """Make a passage of so many bytes to so many sinks on a plane."""
+    return lambda length, count=1: Crossing(plane, connect, length, count)
 
 
 def unnamed(folder: Path) -> int:

@@ -6,10 +6,16 @@ import asyncio
 import os
 import socket
 
+import pytest
+
+from filepipe.errors import Broken
 from filepipe.relay.passage import Passage, Sink
 from filepipe.relay.plane import Plane
 from tests.relay.running import Connect
 from tests.relay.transfers import sock_read, sock_send
+
+SMALL = 65_536
+"""Bytes of a socket's buffer that is soon full."""
 
 
 class Crossing:
@@ -75,3 +81,18 @@ class Crossing:
         moved = -1
         while moved != (moved := sum(sink.moved for sink in self.sinks)) or not moved:
             await asyncio.sleep(0.05)
+
+    async def all_broken(self, words: str = "the peer") -> None:
+        """Everybody hears that it broke, the source in these words, and nobody of the end."""
+        for task in self.attached:
+            with pytest.raises(Broken, match="the transfer broke off"):
+                await task
+        with pytest.raises(Broken, match=words):
+            await self.passing
+        assert self.asked == 0
+
+    async def others_finish(self, sending: asyncio.Task[None], *gone: int) -> None:
+        """Each sink but these has everything, and the source does not mind."""
+        await asyncio.gather(sending, self.passing)
+        for index in set(range(self.count)) - set(gone):
+            assert await self.attached[index] == len(self.data)

@@ -2,7 +2,6 @@
 
 import asyncio
 import resource
-import socket
 import sys
 import time
 
@@ -19,28 +18,6 @@ from tests.relay.transfers import sock_read, sock_send
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the relay needs splice and epoll, which Linux has"
 )
-
-
-@pytest.fixture
-def crossing(plane, connect):
-    """Make a passage of so many bytes to so many sinks."""
-    return lambda length, count=1: Crossing(plane, connect, length, count)
-
-
-@pytest.fixture
-def pairs(plane):
-    """The same over unix sockets."""
-    opened = []
-
-    def connect():
-        peer, ours = socket.socketpair()
-        ours.setblocking(False)
-        opened.extend((peer, ours))
-        return peer, ours
-
-    yield lambda length, count=1: Crossing(plane, connect, length, count)
-    for sock in opened:
-        sock.close()
 
 
 async def whole(crossing):
@@ -66,9 +43,10 @@ async def test_every_byte_to_every_sink(crossing, size, count):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_unix_sockets(pairs, count):
+async def test_unix_sockets(plane, pairs, count):
     """A listener may be one."""
-    await whole(pairs(3_000_001, count).open().attach_all().pass_on())
+    crossing = Crossing(plane, pairs, 3_000_001, count)
+    await whole(crossing.open().attach_all().pass_on())
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

@@ -120,9 +120,7 @@ def _announce(app: App, listeners: Sequence[Listener]) -> None:
                 scheme=listener.listen.scheme,
                 protocol=listener.listen.protocol,
                 open_to=listener.open_to,
-                reading="every key, without a token",
-                writing="every key, without a token",
-                deleting="every key, without a token" if settings.allow_delete else "nobody",
+                **_rights(listener.listen.protocol, allow_delete=settings.allow_delete),
             )
     log.info(
         "limits",
@@ -132,6 +130,22 @@ def _announce(app: App, listeners: Sequence[Listener]) -> None:
         data_dir=str(settings.data_dir),
         forwarding=list(settings.forward_allow) or "off",
     )
+
+
+def _rights(protocol: str, *, allow_delete: bool) -> dict[str, str]:
+    """What everybody may do who reaches a listener of this protocol, in words."""
+    everything = {
+        "auto": "every key and channel, without a token",
+        "httpipe": "every channel, without a token",
+    }.get(protocol, "every key, without a token")
+    channels = "every channel, without a token"
+    deleting = {"auto": everything if allow_delete else channels, "httpipe": channels}
+    return {
+        "reading": everything,
+        "writing": everything,
+        "deleting": deleting.get(protocol, "nobody"),
+        "listing": channels if protocol == "httpipe" else "callers on this machine",
+    }
 
 
 def _addresses(listeners: Sequence[Listener]) -> list[str]:

@@ -180,7 +180,7 @@ class Settings(BaseSettings):
         "1 hour", "The longest retention that a request may ask for with ?max-age=."
     )
     allow_delete: Annotated[values.Switch, Names()] = _setting(
-        default=False, meaning="Let DELETE remove a key."
+        default=False, meaning="Let DELETE remove a key; a channel can always be removed."
     )
     forward_allow: Annotated[values.Targets, Names("", ("FORWARD_ALLOW",), default="none")] = (
         _setting(

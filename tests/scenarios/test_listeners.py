@@ -8,10 +8,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from filepipe.config import PROTOCOLS
 from tests.conftest import Daemon, curl, eventually, start_curl
 from tests.scenarios.peers import MIB, Upload, body_of, put, sha, stored
 
@@ -80,6 +82,35 @@ def test_all_addresses(start: Start) -> None:
         assert b"OK" in curl(f"http://{here}/health").stdout
     opened = [line["open_to"] for line in daemon.log() if line["event"] == "listening"]
     assert set(opened) == {"everybody who can reach this address", "this machine"}
+
+
+PLACES = {"key": "/k", "channel": "/channels/a/b"}
+
+
+@pytest.mark.parametrize("flags", [(), ("--allow-delete",)], ids=["", "allow-delete"])
+def test_the_log_says_what_is_open(start: Start, flags: tuple[str, ...]) -> None:
+    """Where DELETE is said to be open to everybody it is taken, and nowhere else; so are lists."""
+    daemon = start(
+        *chain.from_iterable(("-l", f"127.0.0.1:0={name}") for name in PROTOCOLS), *flags
+    )
+    lines = {line["protocol"]: line for line in daemon.log() if line["event"] == "listening"}
+    assert set(lines) == set(PROTOCOLS)
+
+    def ask(protocol: str, *arguments: str) -> bytes:
+        *options, path = arguments
+        return curl(*options, f"http://{lines[protocol]['address']}{path}").stdout
+
+    for protocol, line in lines.items():
+        assert line["reading"] == line["writing"]
+        for what, path in PLACES.items():
+            if what in line["writing"]:
+                status = ask(protocol, "-XDELETE", "-o/dev/null", "-w%{http_code}", path)
+                assert (protocol, what in line["deleting"]) == (protocol, status == b"404")
+    strangers = ("-HVia: 1.1 proxy", "/channels/namespaces")
+    assert ask("httpipe", *strangers) == b"[]"
+    assert lines["httpipe"]["listing"] == "every channel, without a token"
+    assert ask("auto", *strangers) != b"[]"
+    assert lines["auto"]["listing"] == "callers on this machine"
 
 
 def test_two_listeners_share_the_keys(start: Start) -> None:

@@ -103,7 +103,7 @@ class Rendezvous(Channel):
             seat.reader.window.leave(seat.reader)
             self.left()
         if self.closed and not self.seats and not self.received:
-            self.deserted = self.state is not State.BROKEN
+            self.deserted = self.failure is None
             if self.open:
                 self.break_off(Broken("every receiver left"))
         self.wake()
@@ -135,8 +135,8 @@ class Rendezvous(Channel):
         self._check()
 
     def _check(self) -> None:
-        if self.state is State.BROKEN:
-            raise self.failure or Broken("the key was deleted")
+        if self.failure is not None:
+            raise self.failure
 
     async def start(self, windows: Windows, meta: Metadata) -> None:
         """Let those who sit read. Raises `OverBudget`, and what broke the channel."""
@@ -217,7 +217,7 @@ class Seat:
             if rendezvous.state is not State.CLAIMED:
                 raise _told(rendezvous)
             await rendezvous.progress()
-        if rendezvous.state is State.BROKEN:
+        if rendezvous.failure is not None:
             raise _told(rendezvous)
         return self.reader
 

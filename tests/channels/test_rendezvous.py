@@ -11,6 +11,7 @@ from filepipe.accountant import Budget
 from filepipe.channels.channel import Kind, Metadata, Writer
 from filepipe.channels.rendezvous import Happening, Rendezvous
 from filepipe.channels.window import Windows
+from filepipe.errors import Broken, Draining, Gone
 from filepipe.keys import Key
 from filepipe.testing import turns
 
@@ -96,3 +97,43 @@ async def test_a_seat_is_free_again_until_all_are_taken(host):
     for seat in seats:
         seat.leave()
     assert host.over == [rendezvous]
+
+
+async def test_a_sender_who_waits_is_told(host):
+    """Whatever ends it, although nobody knows it any more then."""
+    rendezvous = host.meet(1)
+    waiting = asyncio.create_task(rendezvous.gathered())
+    await turns()
+    rendezvous.break_off(Draining("server is shutting down"))
+    with pytest.raises(Draining):
+        await waiting
+    assert host.over == [rendezvous]
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_what_was_broken_off_was_not_deserted(host, started):
+    """The receiver leaves because of it, and so it is over."""
+    rendezvous = host.meet(1)
+    seat = rendezvous.sit(None)
+    if started:
+        await rendezvous.start(host.windows, Metadata())
+    rendezvous.break_off(Gone("the channel was removed"))
+    with pytest.raises(Gone):
+        await seat.started()
+    seat.leave()
+    assert not rendezvous.deserted
+    assert host.over == [rendezvous]
+
+
+async def test_a_first_byte_that_nobody_took(host):
+    """A sender who waits for that reads no more of his body."""
+    rendezvous = host.meet(1)
+    seat = rendezvous.sit(None)
+    await rendezvous.start(host.windows, Metadata())
+    waiting = asyncio.create_task(rendezvous.tried())
+    await turns()
+    assert not waiting.done()
+    seat.leave()
+    with pytest.raises(Broken):
+        await waiting
+    assert rendezvous.deserted

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filepipe.errors import BadRequest
-from filepipe.protocols.query import MAX_NAMES, parse_query
+from filepipe.protocols.query import MAX_NAMES, lone_value, parse_query
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,20 @@ def test_any_query_is_read_or_refused(query: str) -> None:
     """No query makes the parser fail in another way, and none is without bounds."""
     with contextlib.suppress(BadRequest):
         assert len(parse_query(query)) <= MAX_NAMES
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("", None),
+        ("wait", None),
+        ("wait=", ""),
+        ("wait=5", "5"),
+        ("a=1&a=2&%&wait=5&wait=6", "5"),
+        ("await=5", None),
+        ("wait=%35", "%35"),
+    ],
+)
+def test_a_lone_value(query: str, value: str | None) -> None:
+    """The first one counts, whatever stands around it."""
+    assert lone_value(query, "wait") == value

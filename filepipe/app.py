@@ -28,7 +28,7 @@ from filepipe.web.connection import (
 from filepipe.web.context import Context, PipeRules
 from filepipe.web.departures import Departures
 from filepipe.web.direct import Direct
-from filepipe.web.doorman import Doorman
+from filepipe.web.doorman import Counter, Doorman
 from filepipe.web.entry import Entry
 from filepipe.web.forward import Forwarder
 from filepipe.web.live import Handover
@@ -38,6 +38,7 @@ from filepipe.web.routes.file_pipe import FilePipe
 from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
 from filepipe.web.small import SmallTransfers
+from filepipe.web.small_messages import HttpipeCounter
 
 BACKLOG = 128
 READ_BUFFER = 64 * 1024
@@ -76,16 +77,20 @@ class App:
             settings.max_connections or most_connections(),
         )
         hire = aiohttp_factory(server, limits, self.census, **connection_options(settings))
-        if listen.protocol != "auto":
+        counter = self._counter(listen, loopback_only=loopback_only)
+        if counter is None:
             return server, capped(hire, limits, self.census)
-        counter = SmallTransfers(
-            self.context,
-            dialect_of(self.context.rules),
-            listen.scheme,
-            loopback_only=loopback_only,
-        )
         meet = functools.partial(Doorman, counter, hire, limits, self.census)
         return server, capped(meet, limits, self.census)
+
+    def _counter(self, listen: Listen, *, loopback_only: bool) -> Counter | None:
+        """Who serves what is small and plain, in the protocols that have that."""
+        if listen.protocol == "httpipe":
+            return HttpipeCounter(self.context, loopback_only=loopback_only)
+        if listen.protocol != "auto":
+            return None
+        dialect = dialect_of(self.context.rules)
+        return SmallTransfers(self.context, dialect, listen.scheme, loopback_only=loopback_only)
 
 
 def connection_options(settings: Settings) -> dict[str, object]:

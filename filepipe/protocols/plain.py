@@ -17,7 +17,7 @@ MAX_HEAD: Final = 2048
 
 _SEGMENT = r"[A-Za-z0-9_~][A-Za-z0-9._~-]*+"
 _HEAD = re.compile(
-    rf"(?P<method>PUT|GET) (?P<path>/{_SEGMENT}(?>(?:/{_SEGMENT})*)) HTTP/1\.1"
+    rf"(?P<method>PUT|GET|POST) (?P<path>/{_SEGMENT}(?>(?:/{_SEGMENT})*)) HTTP/1\.1"
     r"(?P<fields>(?>(?:\r\n[A-Za-z-]++:[ -~]*+)+))"
 )
 _KNOWN: Final = frozenset(
@@ -36,7 +36,10 @@ _LENGTH = re.compile(r"0|[1-9][0-9]{0,9}")
 
 @dataclass(slots=True)
 class PlainRequest:
-    """A PUT or a GET of a path without escapes; `missing` bytes of the body are still to come."""
+    """A PUT, POST or GET of a path without escapes; `missing` bytes of the body are to come.
+
+    `committed` once what it asks for cannot be begun anew.
+    """
 
     method: str
     path: str
@@ -45,6 +48,7 @@ class PlainRequest:
     close: bool
     body: bytes
     missing: int
+    committed: bool = False
 
 
 def parse_plain(data: bytes, max_body: int) -> PlainRequest | None:

@@ -7,6 +7,7 @@ import secrets
 import time
 
 from filepipe.logs import log_request
+from filepipe.protocols.plain import PlainRequest
 from filepipe.service import Statistics
 
 _run = secrets.token_hex(4)
@@ -35,3 +36,17 @@ def record(
     statistics.responses[status] += 1
     method, path = request_line
     log_request(request_id, remote, method, path, status, size, time.perf_counter() - started)
+
+
+def record_plain(
+    statistics: Statistics, request: PlainRequest, request_id: str, remote: str, status: int,
+    size: int, started: float,
+) -> None:  # fmt: skip
+    """The same for a request that the doorman answered with `size` bytes."""
+    taken = given = 0
+    if request.method == "GET":
+        given = size
+    elif status == 200:
+        taken = len(request.body)
+    path = (request.method, request.path)
+    record(statistics, request_id, remote, path, status, (taken, given), started)

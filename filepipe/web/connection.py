@@ -18,6 +18,7 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
+from filepipe.channels.rendezvous import Seat
 from filepipe.logs import get_logger
 
 log = get_logger("filepipe.connection")
@@ -63,7 +64,9 @@ class ConnectionLimits:
 class Connection(web.RequestHandler):
     """A connection whose head has a deadline; `busy` while a request of it is handled."""
 
-    __slots__ = ("_census", "_head_timer", "_limits", "_received", "_request", "busy", "detached")
+    __slots__ = (
+        "_census", "_head_timer", "_limits", "_received", "_request", "busy", "carried", "detached"
+    )  # fmt: skip
 
     def __init__(
         self, manager: web.Server, limits: ConnectionLimits, census: Census, **options: Any
@@ -77,6 +80,8 @@ class Connection(web.RequestHandler):
         self.busy = False
         # set once the kernel has taken the socket over: what still arrives here is nobody's
         self.detached = False
+        # a place in a line that the connection had before it was handed over to us
+        self.carried: Seat | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, and start the deadline."""
@@ -88,6 +93,8 @@ class Connection(web.RequestHandler):
         """Count it out."""
         self._census.leave(self)
         self._stop_head_timer()
+        if (seat := self.take_carried()) is not None:
+            seat.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -102,6 +109,11 @@ class Connection(web.RequestHandler):
             # Nothing can follow a body that is not whole but what the parser says of its framing,
             # and that aiohttp keeps to itself until the handler has ended.
             self._request.content.set_exception(web.RequestPayloadError("the framing is broken"))
+
+    def take_carried(self) -> Seat | None:
+        """The seat that came with the connection, once."""
+        seat, self.carried = self.carried, None
+        return seat
 
     def begin_request(self, request: web.BaseRequest) -> None:
         """A whole head was parsed."""
@@ -237,7 +249,7 @@ class Full(asyncio.Protocol):
 
 def aiohttp_factory(
     server: web.Server, limits: ConnectionLimits, census: Census, **options: Any
-) -> ConnectionFactory:
+) -> Callable[[], Connection]:
     """Makes the connections of one listener that aiohttp serves."""
     loop = asyncio.get_running_loop()
     return lambda: Connection(server, limits, census, loop=loop, **options)

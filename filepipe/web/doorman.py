@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
-from filepipe.errors import Draining, FilepipeError, Refused, Unavailable
+from filepipe.channels.rendezvous import Seat
+from filepipe.errors import Broken, Draining, FilepipeError, NobodyCame, Refused, Unavailable
 from filepipe.logs import get_logger
 from filepipe.protocols.plain import PlainRequest, parse_plain
-from filepipe.web.connection import Census, ConnectionLimits
+from filepipe.web.connection import Census, Connection, ConnectionLimits
 
 log = get_logger("filepipe.doorman")
 
@@ -31,22 +32,35 @@ MAX_BODY = 64 * 1024
 PATIENCE = 0.5
 """Seconds for which he waits for the rest of a body, which no reader sees before he has it all."""
 
+FLUSHED = 0.005
+"""Seconds between two looks at whether an answer has left."""
+
 LEFT = 499
 """The status in the log of a request whose client left before its answer."""
 
 
 class Answer:
-    """A whole answer, small enough for one write; after the `last` one the connection closes."""
+    """A whole answer, small enough for one write; after the `last` one the connection closes.
 
-    __slots__ = ("body", "headers", "last", "status")
+    `on_flushed` is told, once, whether all of it has left.
+    """
+
+    __slots__ = ("body", "headers", "last", "on_flushed", "status")
 
     def __init__(
-        self, status: int, headers: dict[str, str], body: bytes, *, last: bool = False
+        self,
+        status: int,
+        headers: dict[str, str],
+        body: bytes,
+        *,
+        last: bool = False,
+        on_flushed: Callable[[bool], None] | None = None,
     ) -> None:
         self.status = status
         self.headers = headers
         self.body = body
         self.last = last
+        self.on_flushed = on_flushed
 
     def render(self, request_id: str, *, close: bool) -> bytes:
         """The bytes for the wire."""
@@ -62,17 +76,29 @@ class Answer:
         return "\r\n".join(lines).encode("ascii") + b"\r\n\r\n" + self.body
 
 
+class Carried:
+    """A seat that was taken for somebody whom the doorman cannot serve; it goes with him."""
+
+    __slots__ = ("seat",)
+
+    def __init__(self, seat: Seat) -> None:
+        self.seat = seat
+
+
 class Counter(Protocol):
     """What the doorman asks of a front: answers, and a record of what was answered."""
 
     def put(self, request: PlainRequest) -> Answer | None:
         """Store the body at once; None if that takes more. Raises `FilepipeError`."""
 
-    async def get(self, request: PlainRequest) -> Answer | None:
-        """Wait for the key and answer; None if the body is not small or not whole yet.
+    async def get(self, request: PlainRequest) -> Answer | Carried | None:
+        """Wait for the key and answer; not if the body is not small or not whole yet.
 
         Raises `FilepipeError`.
         """
+
+    async def post(self, request: PlainRequest) -> Answer | None:
+        """Wait for who takes the body; None if that is not for here. Raises `FilepipeError`."""
 
     def refuse(self, error: FilepipeError) -> Answer:
         """The answer to a refusal."""
@@ -91,14 +117,14 @@ class Doorman(asyncio.Protocol):
     """One connection, until it is handed over."""
 
     __slots__ = (
-        "_answering", "_census", "_counter", "_data", "_hire", "_limits", "_transport", "_unsent",
-        "_waiting", "deadline",
+        "_answering", "_census", "_counter", "_data", "_hire", "_later", "_limits", "_transport",
+        "_unsent", "_waiting", "deadline",
     )  # fmt: skip
 
     def __init__(
         self,
         counter: Counter,
-        hire: Callable[[], asyncio.Protocol],
+        hire: Callable[[], Connection],
         limits: ConnectionLimits,
         census: Census,
     ) -> None:
@@ -109,6 +135,7 @@ class Doorman(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.deadline: float | None = None
         self._data = b""
+        self._later = b""
         self._answering: asyncio.Task[None] | None = None
         self._waiting: tuple[PlainRequest, str, float] | None = None
         self._unsent = _UNKNOWN
@@ -135,8 +162,7 @@ class Doorman(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Serve a plain request when it is whole; hand over what is none."""
         if self._answering is not None:
-            self._answering.cancel()
-            self._hand_over(self._data + data)
+            self._interrupted(data)
             return
         begun = self._data
         self._data = data = begun + data if begun else data
@@ -163,8 +189,10 @@ class Doorman(asyncio.Protocol):
     def _serve(self, request: PlainRequest) -> None:
         self.deadline = None
         self._waiting = (request, self._counter.begin(), time.perf_counter())
-        if request.method == "GET":
-            self._answering = asyncio.get_running_loop().create_task(self._get(request))
+        if request.method != "PUT":
+            find = self._counter.get if request.method == "GET" else self._counter.post
+            work = self._answer(request, find(request))
+            self._answering = asyncio.get_running_loop().create_task(work)
             return
         try:
             answer = self._counter.put(request)
@@ -175,20 +203,50 @@ class Doorman(asyncio.Protocol):
         else:
             self._send(request, answer)
 
-    async def _get(self, request: PlainRequest) -> None:
+    async def _answer(
+        self, request: PlainRequest, work: Coroutine[Any, Any, Answer | Carried | None]
+    ) -> None:
         try:
-            answer = await self._counter.get(request)
+            answer = await work
         except Exception as error:  # noqa: BLE001 - `_refuse` tells them apart
             answer = self._refuse(request, error)
         self._answering = None
-        if answer is None:
-            self._hand_over(self._data)
-        else:
+        if not isinstance(answer, Answer):
+            self._hand_over(self._data, answer)
+            return
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
             self._send(request, answer)
+        if answer.on_flushed is not None:
+            answer.on_flushed(await self._flushed(transport))
+
+    async def _flushed(self, transport: asyncio.Transport | None) -> bool:
+        """Whether all that was written has left; the peer has as long as for a next request."""
+        deadline = time.monotonic() + self._limits.keepalive_timeout
+        await asyncio.sleep(0)
+        while transport is not None and not transport.is_closing():
+            if transport.get_write_buffer_size() == 0:
+                return True
+            if time.monotonic() > deadline:
+                transport.abort()
+            await asyncio.sleep(FLUSHED)
+        return False
+
+    def _interrupted(self, data: bytes) -> None:
+        """More came before the answer was found."""
+        assert self._answering is not None
+        assert self._waiting is not None
+        if self._waiting[0].committed:
+            self._later += data
+            if self._transport is not None:
+                self._transport.pause_reading()
+            return
+        self._answering.cancel()
+        self._hand_over(self._data + data)
 
     def _refuse(self, request: PlainRequest, error: Exception) -> Answer | None:
         """The answer to a refusal; None for a failure, which whoever is handed to tells of."""
-        if not isinstance(error, Refused | Unavailable):
+        if not isinstance(error, Refused | Unavailable | Broken | NobodyCame):
             if not isinstance(error, FilepipeError):
                 log.exception("internal error")
             return None
@@ -208,6 +266,10 @@ class Doorman(asyncio.Protocol):
         self.deadline = time.monotonic() + self._limits.keepalive_timeout
         if request.close:
             transport.close()
+        elif self._later:
+            later, self._later = self._later, b""
+            transport.resume_reading()
+            self._hand_over(later)
 
     def _record(self, status: int, size: int) -> None:
         assert self._transport is not None
@@ -230,9 +292,11 @@ class Doorman(asyncio.Protocol):
             self._transport.write(refusal.render(self._counter.begin(), close=True))
         self._transport.close()
 
-    def _hand_over(self, data: bytes) -> None:
+    def _hand_over(self, data: bytes, carried: Carried | None = None) -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
+            if carried is not None:
+                carried.seat.leave()
             return
         self._census.leave(self)
         self._census.supervised.discard(self)
@@ -241,6 +305,8 @@ class Doorman(asyncio.Protocol):
         connection = self._hire()
         transport.set_protocol(connection)
         connection.connection_made(transport)
+        if carried is not None:
+            connection.carried = carried.seat
         connection.data_received(data)
 
     def expire(self) -> None:

@@ -17,8 +17,9 @@ from filepipe.protocols.media import clean_content_type, multipart_boundary
 from filepipe.protocols.plain import PlainRequest
 from filepipe.web import access_log, refusals
 from filepipe.web.context import Context
-from filepipe.web.doorman import MAX_BODY, Answer
+from filepipe.web.doorman import MAX_BODY, Answer, Carried
 from filepipe.web.routes import pipes
+from filepipe.web.small_messages import SmallMessages
 
 
 class SmallTransfers:
@@ -31,6 +32,7 @@ class SmallTransfers:
         self._dialect = dialect
         self._scheme = scheme
         self._loopback_only = loopback_only
+        self._messages = SmallMessages(context, loopback_only=loopback_only)
 
     def put(self, request: PlainRequest) -> Answer | None:
         """Store a body that memory has room for."""
@@ -50,10 +52,16 @@ class SmallTransfers:
         headers, text = pipes.receipt(channel, base, "")
         return Answer(200, {**headers, "Content-Type": "text/plain; charset=utf-8"}, text.encode())
 
-    async def get(self, request: PlainRequest) -> Answer | None:
+    async def post(self, request: PlainRequest) -> Answer | None:
+        """A message for a channel; a rendezvous is met elsewhere."""
+        key = self._messages.channel(request)
+        return None if key is None else await self._messages.produce(request, key)
+
+    async def get(self, request: PlainRequest) -> Answer | Carried | None:
         """Wait for the key, then give what is whole and small."""
         if (key := self._key(request)) is None:
-            return None
+            channel_key = self._messages.channel(request)
+            return None if channel_key is None else await self._messages.consume(channel_key)
         service = self._context.service
         channel = await service.directory.wait(key, self._context.rules.wait)
         if channel is None:
@@ -86,19 +94,8 @@ class SmallTransfers:
         started: float,
     ) -> None:  # fmt: skip
         """Write the line in the log."""
-        taken = given = 0
-        if request.method == "PUT":
-            taken = len(request.body) if status == 200 else 0
-        else:
-            given = size
-        access_log.record(
-            self._context.service.statistics,
-            request_id,
-            remote,
-            (request.method, request.path),
-            status,
-            (taken, given),
-            started,
+        access_log.record_plain(
+            self._context.service.statistics, request, request_id, remote, status, size, started
         )
 
     def _key(self, request: PlainRequest) -> Key | None:

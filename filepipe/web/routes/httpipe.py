@@ -41,6 +41,7 @@ from filepipe.protocols.query import lone_value
 from filepipe.protocols.waiting import wanted_wait
 from filepipe.web import refusals
 from filepipe.web.bodies import invite
+from filepipe.web.connection import Connection
 from filepipe.web.context import Context
 from filepipe.web.fields import joined
 from filepipe.web.parcel import Bring, Parcel
@@ -50,11 +51,11 @@ from filepipe.web.routes.rendezvous import offered_meta
 from filepipe.web.routes.status import is_local
 from filepipe.web.user_content import refuse_service_worker
 
-_DIALECT = pipes.Dialect(retention=Retention(after_end=0.0), names_from_key=False, raw_names=False)
+DIALECT = pipes.Dialect(retention=Retention(after_end=0.0), names_from_key=False, raw_names=False)
 
-_HEADERS = {"Access-Control-Allow-Origin": "*", "Server": "filepipe"}
+HEADERS = {"Access-Control-Allow-Origin": "*", "Server": "filepipe"}
 
-_EMPTY = frozenset({404, 405, 408})
+EMPTY = frozenset({404, 405, 408})
 """Statuses that the protocol answers without a sentence."""
 
 
@@ -76,7 +77,7 @@ class Httpipe:
         except StorageFailed:  # it is logged where all are
             raise
         except FilepipeError as error:
-            text = "" if error.status in _EMPTY else None
+            text = "" if error.status in EMPTY else None
             return refusals.answer(request, error, newline=self.newline, text=text)
 
     async def _serve(
@@ -126,7 +127,8 @@ def _wait(context: Context, request: web.BaseRequest, query: str) -> float | Non
     return None if seconds == math.inf else seconds
 
 
-def _nobody(who: str, wait: float | None) -> NobodyCame:
+def nobody(who: str, wait: float | None) -> NobodyCame:
+    """The refusal of a request whose other side, `who`, did not come within `wait` seconds."""
     return NobodyCame(f"no {who} came within {wait:g} seconds")
 
 
@@ -142,7 +144,7 @@ async def _produce(
     with context.service.queues.offer(key, meta) as offer:
         while not await _delivered(context, request, offer, wait, bring):
             pass
-    return web.Response(headers=_HEADERS)
+    return web.Response(headers=HEADERS)
 
 
 async def _delivered(
@@ -152,7 +154,7 @@ async def _delivered(
     with context.handover.watch_departure(request) as departed:
         rendezvous = await offer.pair(wait)
         if rendezvous is None:
-            raise _nobody("consumer", wait)
+            raise nobody("consumer", wait)
         departed.begin_reading()
         try:
             await context.handover.give(request, rendezvous, bring)
@@ -186,12 +188,14 @@ async def _consume(
     context: Context, request: web.BaseRequest, key: Key, wait: float | None
 ) -> web.StreamResponse:
     refuse_service_worker(request.headers)
-    seat = await context.service.queues.take(request, key, wait)
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    seat = connection.take_carried() or await context.service.queues.take(request, key, wait)
     if seat is None:
-        raise _nobody("producer", wait)
+        raise nobody("producer", wait)
     rendezvous = seat.rendezvous
     return await context.handover.take(
-        request, seat, lambda: CIMultiDict(pipes.describe(rendezvous, _DIALECT))
+        request, seat, lambda: CIMultiDict(pipes.describe(rendezvous, DIALECT))
     )
 
 
@@ -200,7 +204,7 @@ def _look(context: Context, key: Key) -> web.StreamResponse:
     offer = context.service.queues.first(key)
     if offer is None:
         raise NotFound("no producer waits here")
-    response = web.StreamResponse(headers=pipes.describe_body(key, offer.meta, _DIALECT))
+    response = web.StreamResponse(headers=pipes.describe_body(key, offer.meta, DIALECT))
     response.content_length = offer.meta.length
     return response
 
@@ -215,7 +219,7 @@ def _delete(context: Context, place: Place, key: Key) -> web.StreamResponse:
         keys = [each for each in queues.occupied() if is_in(each, place.namespace)]
     if not sum(map(queues.remove, keys)):
         raise NotFound("nobody waits here")
-    return web.Response(status=204, headers=_HEADERS)
+    return web.Response(status=204, headers=HEADERS)
 
 
 def _list(
@@ -244,5 +248,5 @@ def _waiting(context: Context, request: web.BaseRequest, *, public: bool) -> dic
 
 def _json(value: Iterable[object]) -> web.StreamResponse:
     body = json.dumps(value, ensure_ascii=False).encode()
-    headers = {**_HEADERS, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    headers = {**HEADERS, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     return web.Response(body=body, content_type="application/json", headers=headers)

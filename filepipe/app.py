@@ -26,6 +26,7 @@ from filepipe.web.connection import (
     capped,
 )
 from filepipe.web.context import Context, PipeRules
+from filepipe.web.dashboard import Dashboard
 from filepipe.web.departures import Departures
 from filepipe.web.direct import Direct
 from filepipe.web.doorman import Counter, Doorman
@@ -144,6 +145,7 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
         direct,
         Forwarder(forward_rules, settings.forward_stall),
         shutdown,
+        Dashboard(service, shutdown, pumps, plane, settings.dashboard),
         PipeRules(
             settings.wait,
             settings.max_wait,

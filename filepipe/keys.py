@@ -113,7 +113,12 @@ def is_reserved(key: Key) -> bool:
 
 def quote_key(key: Key) -> str:
     """Write the key as the path of a URL, without a leading slash; `parse_key` undoes it."""
-    return quote(key, safe=_SHOWN_BARE)
+    return quote_text(key)
+
+
+def quote_text(text: str) -> str:
+    """Write any text so that `parse_key` reads it, and judges whether it is a key."""
+    return quote(text, safe=_SHOWN_BARE)
 
 
 def split_target(target: str) -> tuple[str, str]:

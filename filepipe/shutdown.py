@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -48,6 +49,13 @@ class Shutdown:
         """Return at the first signal, in phase `draining`."""
         await self._asked.wait()
         self.phase = Phase.DRAINING
+
+    async def asked_within(self, seconds: float) -> bool:
+        """Whether a signal arrives within `seconds`; true at once after the first one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        return self._asked.is_set()
 
     async def drained(self) -> int:
         """Return in phase `stopping`, with the number of transfers that will be cut."""

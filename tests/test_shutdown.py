@@ -100,3 +100,14 @@ async def test_a_third_signal_changes_nothing() -> None:
     assert await shutdown.drained() == 1
     shutdown.signal()
     assert shutdown.phase is Phase.STOPPING
+
+
+async def test_whoever_asks_for_a_while_is_told_of_a_signal() -> None:
+    """At once, also after it; without one the time passes."""
+    shutdown = Shutdown(Transfers(0), FOREVER)
+    assert not await shutdown.asked_within(0.001)
+    asking = asyncio.create_task(shutdown.asked_within(FOREVER))
+    await asyncio.sleep(0)
+    shutdown.signal()
+    assert await asking
+    assert await shutdown.asked_within(FOREVER)

@@ -20,6 +20,7 @@ _HOST = re.compile(
 )
 _LOCALHOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*localhost", re.IGNORECASE)
 _LOOPBACK_4 = re.compile(r"127(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])){3}")
+_IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _LOOPBACK_6: Final = ipaddress.IPv6Address("::1")
 _MAX_PORT: Final = 65535
 
@@ -40,6 +41,18 @@ def _check(host: str, loopback_only: bool) -> None:
         raise BadRequest("Host header is malformed")
     if loopback_only and not is_loopback_name(found["host"]):
         raise Misdirected("this listener answers to loopback names only")
+
+
+def is_foreign_name(host: str) -> bool:
+    """Whether a well-formed Host is a name that somebody may point anywhere, here too.
+
+    An address is none, nor is localhost; a port does not matter.
+    """
+    found = _HOST.fullmatch(host)
+    if found is None:
+        return True
+    name = found["host"]
+    return not (name.startswith("[") or _IPV4.fullmatch(name) or is_loopback_name(name))
 
 
 def _is_address(host: str) -> bool:

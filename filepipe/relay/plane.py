@@ -72,6 +72,11 @@ class Plane:
         """How many moves are under way."""
         return len(self._ends)
 
+    @property
+    def going_out(self) -> int:
+        """How many bytes the moves under way have written to their sockets."""
+        return sum(move.moved for move in self._ends if isinstance(move, Outflow | Sink))
+
     def takes(self, transport: asyncio.BaseTransport | None, size: int | None) -> bool:
         """Whether a transfer of `size` bytes over `transport` should be handed over."""
         return (

@@ -81,10 +81,10 @@ class Auto:
         self, request: web.BaseRequest, path: str, query: str, prefix: str
     ) -> web.StreamResponse:
         """Answer one request."""
-        if path.startswith("/-/") and not prefix:
+        if path.startswith("/-/") and not prefix and path != f"/{pages.QR}":
             return await self._delegate(request, path, query)
         if path == "/":
-            return self._reserved(request, Key(""))
+            return await self._reserved(request, Key(""), query)
         key = parse_key(path)
         if is_reserved(key):
             return await self._at_reserved(request, key, query)
@@ -113,19 +113,19 @@ class Auto:
     ) -> web.StreamResponse:
         place = place_of(key)
         if place is None:
-            return self._reserved(request, key)
+            return await self._reserved(request, key, query)
         if request.method == "OPTIONS":
             return pages.options(request, (*place.methods, "OPTIONS"))
         return await httpipe.answer(self._context, request, key, query)
 
-    def _reserved(self, request: web.BaseRequest, key: Key) -> web.StreamResponse:
+    async def _reserved(self, request: web.BaseRequest, key: Key, query: str) -> web.StreamResponse:
         if request.method in _WRITES:
             raise BadRequest("this name is reserved" if key else "missing key in path")
         if request.method == "OPTIONS":
             return pages.options(request, _READS)
         if request.method not in _READS:
             raise MethodNotAllowed("only GET is supported here", _READS)
-        return pages.page(self._context, request, key)
+        return await pages.page(self._context, request, key, query)
 
     def _refuse_unbuilt(self, request: web.BaseRequest, arguments: Mapping[str, str]) -> None:
         for name in _UNBUILT_QUERIES.intersection(arguments):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from filepipe.service import Service
 from filepipe.shutdown import Shutdown
 from filepipe.web.direct import Direct
+from filepipe.web.dashboard import Dashboard
 from filepipe.web.forward import Forwarder
 from filepipe.web.live import Handover
 from filepipe.web.pumps import Pumps
@@ -39,4 +40,5 @@ class Context:
     direct: Direct
     forwarder: Forwarder
     shutdown: Shutdown
+    dashboard: Dashboard
     rules: PipeRules

@@ -91,7 +91,7 @@ class Entry:
         own = DAEMON_PATHS.get(path)
         asked = request.method in ("GET", "HEAD") and path not in self._front.own_paths
         if own is not None and asked:
-            return own(self._context, request)
+            return await own(self._context, request)
         return await self._front.serve(request, path, query, "")
 
     def _check_authority(self, host: str | None, target: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from filepipe.errors import BadRequest, Misdirected
-from filepipe.protocols.authority import check_host, is_loopback_name
+from filepipe.protocols.authority import check_host, is_foreign_name, is_loopback_name
 
 HOSTS = st.text(st.one_of(st.sampled_from("[]:.%@/1aF"), st.characters()), max_size=30)
 
@@ -144,3 +144,15 @@ def test_accepted_host_makes_a_url(host: str) -> None:
     except BadRequest:
         return
     assert str(URL.build(scheme="http", authority=host))
+
+
+@pytest.mark.parametrize(
+    ("host", "foreign"),
+    [("localhost", False), ("localhost:3000", False), ("a.localhost", False), ("127.0.0.1", False),
+     ("0.0.0.0:3000", False), ("192.0.2.1", False), ("[::1]:80", False), ("[2001:db8::1]", False),
+     ("example.org", True), ("example.org:80", True), ("localhost.example.org", True),
+     ("127.0.0.1.example.org", True), ("", True), ("a b", True)],
+)  # fmt: skip
+def test_a_name_that_may_lead_here_by_a_trick(host: str, foreign: bool) -> None:
+    """A browser says the name of the page's own server, and no server owns an address."""
+    assert is_foreign_name(host) is foreign

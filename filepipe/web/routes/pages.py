@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from typing import Final
 
 from aiohttp import web
 
 from filepipe import __version__
 from filepipe.errors import NotFound
 from filepipe.web.context import Context
-from filepipe.web.routes import status
+from filepipe.web.routes import browser, status
 
 _HELP = """\
 filepipe {version}: PUT on one side, GET on the other, live while it uploads.
@@ -27,19 +27,10 @@ Reserved: / and the names below - channels files streams upload help version hea
 metrics noscript favicon.ico robots.txt
 """
 
-_PAGE = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>filepipe</title>
-<h1>filepipe</h1>
-<pre>{help}</pre>
-</html>
-"""
+_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Vary": "Accept"}
 
-_PAGE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+QR: Final = "-/qr"
+"""The name below which a picture of a key's URL is."""
 
 
 def base_url(context: Context, request: web.BaseRequest) -> str:
@@ -70,33 +61,40 @@ def options(request: web.BaseRequest, allow: Sequence[str]) -> web.StreamRespons
     return web.Response(status=204, headers=headers)
 
 
-def page(context: Context, request: web.BaseRequest, name: str) -> web.StreamResponse:
-    """The page under a reserved name. Raises `NotFound` for what is not built yet."""
-    headers = {"X-Content-Type-Options": "nosniff", "Vary": "Accept"}
-    if name == "":
-        return _front_page(context, request, headers)
-    if name in ("help", "noscript"):
-        return web.Response(text=_help(context, request), headers=headers)
-    if name == "version":
-        return web.Response(text=f"filepipe {__version__}\n", headers=headers)
-    if name == "robots.txt":
-        return web.Response(text="User-agent: *\nDisallow: /\n", headers=headers)
-    raise NotFound("this name is reserved; nothing is here in this version")
-
-
-def _front_page(
-    context: Context, request: web.BaseRequest, headers: dict[str, str]
+async def page(
+    context: Context, request: web.BaseRequest, name: str, query: str
 ) -> web.StreamResponse:
+    """The page under a reserved name. Raises `NotFound` for what is not built yet."""
+    if name == "":
+        return await _front_page(context, request)
+    if name == "noscript":
+        return browser.noscript(context, request, query)
+    if name == QR:
+        return await browser.qr(base_url(context, request), query)
+    text = _texts(context, request).get(name)
+    if text is not None:
+        return web.Response(text=text, headers=_HEADERS)
+    own = status.DAEMON_PATHS.get(f"/{name}")  # below a prefix, where the page asks for them
+    if own is None:
+        raise NotFound("this name is reserved; nothing is here in this version")
+    return await own(context, request)
+
+
+def _texts(context: Context, request: web.BaseRequest) -> dict[str, str]:
+    return {
+        "help": _help(context, request),
+        "version": f"filepipe {__version__}\n",
+        "robots.txt": "User-agent: *\nDisallow: /\n",
+    }
+
+
+async def _front_page(context: Context, request: web.BaseRequest) -> web.StreamResponse:
     accept = request.headers.get("Accept", "")
     if "application/json" in accept:
-        return status.state(context, request)
-    text = _help(context, request)
-    if "text/html" not in accept:
-        return web.Response(text=text, headers=headers)
-    headers["Content-Security-Policy"] = _PAGE_POLICY
-    return web.Response(
-        text=_PAGE.format(help=html.escape(text)), content_type="text/html", headers=headers
-    )
+        return await status.state(context, request)
+    if "text/html" in accept:
+        return browser.page(context, request)
+    return web.Response(text=_help(context, request), headers=_HEADERS)
 
 
 def _help(context: Context, request: web.BaseRequest) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -57,7 +56,7 @@ def test_methods(shared: Daemon, name: str) -> None:
     assert ask(shared, name, "--request", "OPTIONS")["Allow"] == "GET, HEAD, OPTIONS"
 
 
-@pytest.mark.parametrize("name", ["/", "/help", "/noscript"])
+@pytest.mark.parametrize("name", ["/", "/help"])
 def test_help_for_curl(shared: Daemon, name: str) -> None:
     """Somebody with nothing but curl learns how to go on, with an address to paste."""
     answer = ask(shared, name)
@@ -65,25 +64,6 @@ def test_help_for_curl(shared: Daemon, name: str) -> None:
     assert f"curl -T FILE {shared.url('/KEY')}\n" in answer.text
     assert answer.text.endswith("\n")
     assert max(map(len, answer.text.splitlines())) <= 100
-
-
-def test_help_for_a_browser(shared: Daemon) -> None:
-    """A browser gets a page that can load, frame and send nothing."""
-    answer = ask(shared, "/", "--header", "Accept: text/html,application/xhtml+xml,*/*;q=0.8")
-    assert answer["Content-Type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in (answer["Content-Security-Policy"] or "")
-    assert answer.text.startswith("<!doctype html>")
-    assert "<script" not in answer.text
-    assert answer["Vary"] == "Accept"
-
-
-def test_the_page_shows_no_markup_of_the_callers(start: Callable[..., Daemon]) -> None:
-    """Host is the only text of the caller in the page, and it stays text."""
-    daemon = start("--listen", "0.0.0.0:0")
-    header = ("--header", "Accept: text/html", "--header", "Host: a&b'c.example")
-    page = ask(daemon, "/", *header).text
-    assert "http://a&amp;b&#x27;c.example/KEY" in page
-    assert "a&b'c" not in page
 
 
 def test_state_for_a_program(shared: Daemon) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from html.parser import HTMLParser
-from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
@@ -14,29 +12,13 @@ from aiohttp import web
 from filepipe import __version__
 from filepipe.errors import BadRequest
 from filepipe.web.routes import piping_pages
+from tests.web.routes.tags import Tags
 
 
 def body(response: web.Response) -> str:
     """The text of an answer."""
     assert isinstance(response.body, bytes)
     return response.body.decode()
-
-
-class Tags(HTMLParser):
-    """Every element of a page as a browser reads it."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep it."""
-        self.found.append((tag, dict(attrs)))
-
-    def all(self, tag: str, **wanted: Any) -> list[dict[str, str | None]]:
-        """The attributes of those that are meant."""
-        return [has for name, has in self.found if name == tag and wanted.items() <= has.items()]
 
 
 def test_the_front_page() -> None:

@@ -144,7 +144,8 @@ async def test_a_rendezvous_that_gathers(service: Service) -> None:
 async def test_a_line_at_a_queue(service: Service) -> None:
     """Producers wait without a channel; a queue's key is not a pipe's of the same name."""
     await writing(service, "ns/name")
-    with service.queues.offer(Key("ns/name")), service.queues.offer(Key("ns/name")):
+    key, meta = Key("ns/name"), Metadata()
+    with service.queues.offer(key, meta), service.queues.offer(key, meta):
         lists = picture.lists(service, picture.Rates(), named=True)
     assert [row["writers_waiting"] for row in lists["keys"]] == [0]
     assert lists["waiting_keys"] == [
@@ -155,7 +156,7 @@ async def test_a_line_at_a_queue(service: Service) -> None:
 async def test_without_names(service: Service) -> None:
     """The same lines, and no key in them."""
     await writing(service, "secret")
-    with service.queues.offer(Key("hush")):
+    with service.queues.offer(Key("hush"), Metadata()):
         lists = picture.lists(service, picture.Rates(), named=False)
     assert set(lists) == {"unnamed", "unnamed_waiting", "left_off"}
     assert [row["kind"] for row in lists["unnamed"]] == ["pipe"]

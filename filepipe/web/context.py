@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from filepipe.service import Service
 from filepipe.shutdown import Shutdown
-from filepipe.web.direct import Direct
 from filepipe.web.dashboard import Dashboard
+from filepipe.web.direct import Direct
 from filepipe.web.forward import Forwarder
 from filepipe.web.live import Handover
 from filepipe.web.pumps import Pumps

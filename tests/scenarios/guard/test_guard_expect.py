@@ -69,7 +69,7 @@ REFUSED = {
         403,
         ["PUT /k HTTP/1.1", "Content-Length: 5", "X-Forward-Url: http://a.example/"],
     ),
-    "no method": (405, ["POST /k HTTP/1.1", "Content-Length: 5"]),
+    "no method": (405, ["PATCH /k HTTP/1.1", "Content-Length: 5"]),
     "nobody there": (404, ["GET /k HTTP/1.1", "Content-Length: 5"]),
     "condition": (412, ["PUT /k HTTP/1.1", "Content-Length: 5", "If-Match: *"]),
     "part": (400, ["PUT /k HTTP/1.1", "Content-Length: 5", "Content-Range: bytes 5-9/10"]),

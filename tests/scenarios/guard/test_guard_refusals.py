@@ -35,7 +35,7 @@ REFUSED = {
     "in use": (409, ["PUT /taken HTTP/1.1", "Transfer-Encoding: chunked"]),
     "reserved": (400, ["PUT /streams/k HTTP/1.1"]),
     "bad key": (400, ["PUT /a//b HTTP/1.1"]),
-    "no method": (405, ["POST /k HTTP/1.1"]),
+    "no method": (405, ["PATCH /k HTTP/1.1"]),
     "no such page": (404, ["GET /streams/k HTTP/1.1"]),
     "forwarded": (
         403,
@@ -125,9 +125,9 @@ SENTENCES = {
     ("PUT", "/a//b"): "key has an empty segment",
     ("GET", "/streams/k"): "this name is reserved; nothing is here in this version",
     ("GET", "/-/none/k"): "there is no such protocol under /-/",
-    ("POST", "/k"): "POST is not supported here",
+    ("PATCH", "/k"): "PATCH is not supported here",
     ("TRACE", "/help"): "only GET is supported here",
-    ("GET", "/k?n=2"): "?n is not available in this version",
+    ("GET", "/k?n=0"): "n is not a whole number from 1 to 64",
     ("GET", "/k?wait=x"): "wait is not a duration such as 30, 30s, 5m or 1.5h",
     ("GET", "/k?%"): "query has a percent sign that begins no escape",
 }

@@ -57,7 +57,9 @@ class Delivery:
         transport = self._request.transport
         if transport is None:
             raise Broken("the receiver left")
-        transport.set_write_buffer_limits(high=0)
+        # TLS calls a buffer full that has as many bytes as its limit, also none of them
+        encrypted = transport.get_extra_info("sslcontext") is not None
+        transport.set_write_buffer_limits(high=1 if encrypted else 0)
         try:
             await self._request.writer.drain()
             self._flushed = transport.get_write_buffer_size() == 0

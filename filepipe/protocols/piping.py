@@ -10,6 +10,7 @@ from typing import Final
 from filepipe.errors import (
     BadRequest,
     FilepipeError,
+    Forbidden,
     InTransfer,
     SeatsTaken,
     SenderPresent,
@@ -35,7 +36,6 @@ SENT: Final = "[INFO] Sent successfully!"
 RECEIVED: Final = "[INFO] All receiver(s) was/were received successfully."
 ALL_ABORTED: Final = "[INFO] All receiver(s) was/were aborted halfway."
 FAILED: Final = "[ERROR] Failed to send."
-SERVICE_WORKER: Final = "[ERROR] Service Worker registration is rejected."
 
 
 def waiting(number: int) -> str:
@@ -60,30 +60,32 @@ def still_waiting(seconds: float) -> str:
 
 def refusal(error: FilepipeError, method: str, path: str) -> str:
     """The sentence for a sender's or receiver's refusal on `path`."""
-    sending = method in ("POST", "PUT")
-    if isinstance(error, OriginalText):
-        return f"[ERROR] {error}"
-    if isinstance(error, InTransfer):
-        return f"[ERROR] Connection on '{path}' has been established already."
-    if isinstance(error, SenderPresent):
-        return f"[ERROR] Another sender has been connected on '{path}'."
-    if isinstance(error, WrongNumber):
-        return f"[ERROR] The number of receivers should be {error.expected} but {error.stated}."
-    if isinstance(error, SeatsTaken):
-        return "[ERROR] The number of receivers has reached limits."
-    if isinstance(error, BadNumber):
-        return _bad_number(error, sending=sending)
-    return f"[ERROR] {str(error)[:1].upper()}{str(error)[1:]}."
+    match error:
+        case OriginalText():
+            text = str(error)
+        case InTransfer():
+            text = f"Connection on '{path}' has been established already."
+        case SenderPresent():
+            text = f"Another sender has been connected on '{path}'."
+        case WrongNumber():
+            text = f"The number of receivers should be {error.expected} but {error.stated}."
+        case SeatsTaken():
+            text = "The number of receivers has reached limits."
+        case Forbidden():
+            text = "Service Worker registration is rejected."
+        case BadNumber():
+            text = _bad_number(error, method)
+        case _:
+            text = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    return f"[ERROR] {text}"
 
 
-def _bad_number(error: BadNumber, *, sending: bool) -> str:
-    if error.value is not None and error.value <= 0:
-        return f"[ERROR] n should > 0, but n = {error.value}."
-    if error.value is not None:
-        return f"[ERROR] {error}, but n = {error.value}."
-    if sending:
-        return '[ERROR] Invalid "n" query parameter'
-    return '[ERROR] Invalid query parameter "n"'
+def _bad_number(error: BadNumber, method: str) -> str:
+    if error.value is None:
+        receiving = method == "GET"
+        return 'Invalid query parameter "n"' if receiving else 'Invalid "n" query parameter'
+    wanted = "n should > 0" if error.value <= 0 else str(error)
+    return f"{wanted}, but n = {error.value}."
 
 
 class OriginalText(BadRequest):

@@ -8,9 +8,6 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 
-LINGER = 1.0
-"""Seconds for which a sender is still read after a failed end, so that no reset eats the lines."""
-
 
 class Narrator:
     """The lines of one answer; `every` seconds without one `remind` makes another, 0 for never."""

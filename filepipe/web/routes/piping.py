@@ -6,6 +6,7 @@ Where it differs from the original, `docs/decisions/piping.md` says why.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -15,11 +16,12 @@ from filepipe.channels.rendezvous import Happening, Rendezvous, Seat
 from filepipe.channels.retention import Retention
 from filepipe.errors import (
     BadRequest,
+    Broken,
+    Conflict,
     FilepipeError,
     Forbidden,
     MethodNotAllowed,
     NobodyCame,
-    Refused,
     StorageFailed,
     Unavailable,
 )
@@ -32,6 +34,7 @@ from filepipe.web import refusals
 from filepipe.web.bare import BareAnswer, BareResponse
 from filepipe.web.bodies import invite, verbatim_part
 from filepipe.web.context import Context
+from filepipe.web.exchange import EXCHANGE
 from filepipe.web.narrator import Narrator
 from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
@@ -43,6 +46,9 @@ _DIALECT = pipes.Dialect(retention=Retention(after_end=0.0), names_from_key=Fals
 """How a pipe that another protocol wrote is read here."""
 
 _TEXT = {"Content-Type": "text/plain", "Access-Control-Allow-Origin": "*", "Server": "filepipe"}
+
+_AS_400 = (BadRequest, Conflict, Forbidden)
+"""What the original refuses, and always by this status; what it does not know keeps its own."""
 
 _HARMLESS = {
     "X-Robots-Tag": "none",
@@ -127,13 +133,21 @@ class Piping:
     ) -> web.StreamResponse:
         wait = self._wait(arguments)
         meetings = self._context.service.meetings
-        found = await meetings.take(request, key, wait, number, strict=True)
-        if found is None:
-            raise NobodyCame(f"no sender came within {wait:g} seconds")
-        if isinstance(found, Seat):
+        deadline = time.monotonic() + wait
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            found = await meetings.take(request, key, left, number, strict=True)
+            if found is None:
+                raise NobodyCame(f"no sender came within {wait:g} seconds")
+            if not isinstance(found, Seat):
+                return await pipes.read(self._context, request, found, _DIALECT)
             describe = functools.partial(_describe, request, found.rendezvous)
-            return await self._context.handover.take(request, found, describe)
-        return await pipes.read(self._context, request, found, _DIALECT)
+            try:
+                return await self._context.handover.take(request, found, describe)
+            except Broken:
+                if found.rendezvous.closed:
+                    raise
+                # a sender who left before all were there takes nobody with him: wait for another
 
     def _wait(self, arguments: Mapping[str, str]) -> float:
         most = self._context.rules.piping_wait
@@ -173,7 +187,7 @@ class _Telling:
 
     async def early(self) -> web.StreamResponse:
         """Answer 200 at once, then line by line; after a failure the end is missing."""
-        response = BareResponse(headers=_TEXT)
+        response = BareResponse(headers={**_TEXT, "X-Request-Id": self._request[EXCHANGE].id})
         if self._context.direct.takes(self._request):
             response.force_close()
         await response.prepare(self._request)
@@ -275,24 +289,16 @@ def _preflight(request: web.BaseRequest) -> web.StreamResponse:
 
 
 def _refuse(request: web.BaseRequest, error: FilepipeError, path: str) -> web.StreamResponse:
-    """Whatever the caller did wrong is a 400 here; what went wrong later has its own status."""
-    status = 400 if isinstance(error, Refused) else error.status
+    status = 400 if isinstance(error, _AS_400) else error.status
     text = piping.refusal(error, request.method, path)
-    if isinstance(error, Forbidden):
-        text = piping.SERVICE_WORKER
-    headers = {**refusals.headers_of(error), **_TEXT}
-    return _closing(
-        request, web.Response(status=status, body=f"{text}\n".encode(), headers=headers)
-    )
+    response = refusals.answer(request, error, newline=True, status=status, text=text)
+    response.headers["Content-Type"] = "text/plain"
+    return response
 
 
 def _unsupported(request: web.BaseRequest, error: MethodNotAllowed) -> web.StreamResponse:
-    headers = refusals.headers_of(error)
     body = f"[ERROR] {error}.\n".encode()
-    return _closing(request, BareAnswer(status=405, body=body, headers=headers))
-
-
-def _closing(request: web.BaseRequest, response: web.Response) -> web.Response:
+    response = BareAnswer(status=error.status, body=body, headers=refusals.headers_of(error))
     if not request.content.is_eof():
         response.force_close()
     return response

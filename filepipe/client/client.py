@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -104,7 +105,9 @@ class Client:
         """
         url = with_query(self.address(key), n=receivers)
         headers = _description(content_type, filename)
-        return await hand_over(self._line, url, source, headers, Turns(wait), progress)
+        # The end of a turn sends those away who are there already, while others are missing.
+        turns = Turns(wait) if receivers in {None, 1} else Turns(wait, longest=math.inf)
+        return await hand_over(self._line, url, source, headers, turns, progress)
 
     @asynccontextmanager
     async def get(

@@ -15,10 +15,20 @@ SHORTEST: Final = 1.0
 
 
 class Turns:
-    """Asks until `wait` seconds are over; None: once, and the server waits as long as it likes."""
+    """Asks until `wait` seconds are over; None: once, and the server waits as long as it likes.
 
-    def __init__(self, wait: float | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    No turn is longer than `longest` seconds.
+    """
+
+    def __init__(
+        self,
+        wait: float | None,
+        *,
+        longest: float = TURN,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._clock = clock
+        self._longest = longest
         self._end = None if wait is None else clock() + wait
         self._asked = 0.0
 
@@ -29,7 +39,7 @@ class Turns:
             return {}
         left = max(0.0, self._end - self._asked)
         # A preference is cut to what the server allows; a query beyond that would be refused.
-        return {"Prefer": f"wait={math.ceil(min(left, TURN))}"}
+        return {"Prefer": f"wait={math.ceil(min(left, self._longest))}"}
 
     async def another(self) -> bool:
         """Whether to ask once more, perhaps after a pause; ask when nobody came in a turn."""

@@ -25,9 +25,11 @@ def origin() -> Iterator[FakeOrigin]:
 
 
 @pytest.fixture
-def shell(tmp_path: Path, origin: FakeOrigin) -> Shell:
+def shell(tmp_path: Path, origin: FakeOrigin) -> Iterator[Shell]:
     """A shell whose server is the origin."""
-    return Shell(tmp_path, origin.url)
+    made = Shell(tmp_path, origin.url)
+    yield made
+    made.close()
 
 
 @pytest.fixture

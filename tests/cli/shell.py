@@ -23,6 +23,7 @@ class Shell:
 
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = folder
+        self.started: list[subprocess.Popen[bytes]] = []
         self.environment = {
             **os.environ,
             "FILEPIPE_URL": url,
@@ -35,12 +36,21 @@ class Shell:
     def start(self, *arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
         """Start a command; without streams of its own it has no input and pipes for output."""
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "filepipe", *arguments],
             cwd=self.folder,
             env=self.environment,
             **{**pipes, **streams},
         )
+        self.started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a test that failed has left running."""
+        for process in self.started:
+            if process.returncode is None:
+                process.kill()
+                process.communicate(timeout=50)
 
     def run(self, *arguments: str, data: bytes | None = None) -> tuple[int, bytes, str]:
         """Exit code, stdout and stderr of a command whose input is `data`."""

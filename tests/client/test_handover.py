@@ -28,15 +28,23 @@ async def _chunks() -> AsyncIterator[bytes]:
 async def test_send(client: Client, origin: FakeOrigin) -> None:
     """A source goes by POST, with what is known of it, and the server's word comes back."""
     result = await client.send(
-        "a b", BODY, receivers=2, wait=5, content_type="text/x", filename="f.txt"
+        "a b", BODY, receivers=2, wait=500, content_type="text/x", filename="f.txt"
     )
     (seen,) = origin.requests("POST")
     assert (result.size, result.sentence) == (len(BODY), "delivered to 1 receiver")
     assert (seen.path, seen.body) == ("/a%20b?n=2", BODY)
-    assert seen.headers["Prefer"] == "wait=5"
+    assert seen.headers["Prefer"] == "wait=500"
     assert seen.headers["Content-Length"] == str(len(BODY))
     assert seen.headers["Content-Type"] == "text/x"
     assert seen.headers["Content-Disposition"] == 'attachment; filename="f.txt"'
+
+
+async def test_send_to_one_in_turns(client: Client, origin: FakeOrigin) -> None:
+    """A long wait for one receiver is asked for piece by piece, for several at once."""
+    for receivers in (None, 1, 2):
+        await client.send("a", BODY, receivers=receivers, wait=500)
+    asked = [seen.headers["Prefer"] for seen in origin.requests("POST")]
+    assert asked == ["wait=30", "wait=30", "wait=500"]
 
 
 async def test_send_leaves_to_the_server_what_is_not_said(

@@ -1,6 +1,7 @@
 """Waiting in turns."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -46,6 +47,11 @@ async def test_long_wait_is_several_turns(clock: Clock) -> None:
         if not await asked.another():
             break
     assert heard == ["wait=30", "wait=30", "wait=10"]
+
+
+async def test_turns_may_be_longer(clock: Clock) -> None:
+    """Where a turn that ends would hurt somebody."""
+    assert Turns(7200, longest=math.inf, clock=clock).headers() == {"Prefer": "wait=7200"}
 
 
 async def test_impatient_server_is_not_hammered(clock: Clock) -> None:

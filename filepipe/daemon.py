@@ -120,7 +120,7 @@ def _announce(app: App, listeners: Sequence[Listener]) -> None:
                 scheme=listener.listen.scheme,
                 protocol=listener.listen.protocol,
                 open_to=listener.open_to,
-                **_rights(listener.listen.protocol, allow_delete=settings.allow_delete),
+                **_rights(listener.listen.protocol, settings),
             )
     log.info(
         "limits",
@@ -132,19 +132,20 @@ def _announce(app: App, listeners: Sequence[Listener]) -> None:
     )
 
 
-def _rights(protocol: str, *, allow_delete: bool) -> dict[str, str]:
+def _rights(protocol: str, settings: Settings) -> dict[str, str]:
     """What everybody may do who reaches a listener of this protocol, in words."""
     everything = {
         "auto": "every key and channel, without a token",
         "httpipe": "every channel, without a token",
     }.get(protocol, "every key, without a token")
     channels = "every channel, without a token"
-    deleting = {"auto": everything if allow_delete else channels, "httpipe": channels}
+    deleting = {"auto": everything if settings.allow_delete else channels, "httpipe": channels}
+    listing = "everybody" if settings.dashboard == "keys" else "callers on this machine"
     return {
         "reading": everything,
         "writing": everything,
         "deleting": deleting.get(protocol, "nobody"),
-        "listing": channels if protocol == "httpipe" else "callers on this machine",
+        "listing": "everybody" if protocol == "httpipe" else listing,
     }
 
 

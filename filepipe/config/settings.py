@@ -150,24 +150,24 @@ class Settings(BaseSettings):
     ] = _setting("auto", "Connections that may be open at the same time.")
     wait: Annotated[values.Duration, Names()] = _setting(
         "60 seconds",
-        "How long a GET waits for a key that nobody writes yet, and a POST for its receivers; the "
+        "How long a GET waits for its writer, and a sender for its receivers (auto, beam); the "
         "protocol file-pipe has its own 5 seconds.",
     )
     max_wait: Annotated[values.Duration, Names()] = _setting(
         "1 hour", "The longest wait that a request may ask for with ?wait= or Prefer."
     )
     piping_wait: Annotated[values.Timeout, Names()] = _setting(
-        "24 hours", "How long senders and receivers of the protocol piping wait for each other."
+        "24 hours", "How long senders and receivers wait for each other at most (piping)."
     )
     request_timeout: Annotated[values.TimeLimit, Names("-r", ("REQUEST_TIMEOUT",))] = _setting(
         "unlimited",
-        "How long producers and consumers of the protocol httpipe wait for each other, or "
+        "How long producers and consumers of a channel wait for each other (httpipe), or "
         "unlimited.",
     )
     heartbeat: Annotated[values.Duration, Names()] = _setting(
         "0 seconds",
-        "Time between the lines that a sender of the protocol piping gets while it waits, lest a "
-        "proxy cuts it off; 0 for no such lines.",
+        "Time between the lines that a sender gets while it waits, lest a proxy cuts it off "
+        "(piping); 0 for no such lines.",
     )
     max_receivers: Annotated[values.Count, Names()] = _setting(
         64, "The most receivers that one sender may ask for with ?n=."
@@ -222,8 +222,8 @@ class Settings(BaseSettings):
     )
     dashboard: Annotated[Dashboard, _choice("keys", "counts", "off"), Names()] = _setting(
         "counts",
-        "What a browser is shown at /: the channels with their keys (keys), how many there are "
-        "(counts; with their keys on this machine), or no such page (off).",
+        "What callers elsewhere see at / and /state: what goes on with its keys (keys) or without "
+        "them (counts), or totals only (off). Callers on this machine see everything.",
     )
     relay: Annotated[values.Switch, Names()] = _setting(
         default=True, meaning="Let the kernel move large bodies, where it can (Linux)."

@@ -87,9 +87,11 @@ def test_all_addresses(start: Start) -> None:
 PLACES = {"key": "/k", "channel": "/channels/a/b"}
 
 
-@pytest.mark.parametrize("flags", [(), ("--allow-delete",)], ids=["", "allow-delete"])
+@pytest.mark.parametrize(
+    "flags", [(), ("--allow-delete", "--dashboard=keys")], ids=["less", "more"]
+)
 def test_the_log_says_what_is_open(start: Start, flags: tuple[str, ...]) -> None:
-    """Where DELETE is said to be open to everybody it is taken, and nowhere else; so are lists."""
+    """Where DELETE is said to be open it is taken, and nowhere else; names are told as is said."""
     daemon = start(
         *chain.from_iterable(("-l", f"127.0.0.1:0={name}") for name in PROTOCOLS), *flags
     )
@@ -106,11 +108,11 @@ def test_the_log_says_what_is_open(start: Start, flags: tuple[str, ...]) -> None
             if what in line["writing"]:
                 status = ask(protocol, "-XDELETE", "-o/dev/null", "-w%{http_code}", path)
                 assert (protocol, what in line["deleting"]) == (protocol, status == b"404")
-    strangers = ("-HVia: 1.1 proxy", "/channels/namespaces")
-    assert ask("httpipe", *strangers) == b"[]"
-    assert lines["httpipe"]["listing"] == "every channel, without a token"
-    assert ask("auto", *strangers) != b"[]"
-    assert lines["auto"]["listing"] == "callers on this machine"
+    put(daemon, "/secret", b"hello")
+    told = b"secret" in ask("piping", "-HVia: 1.1 proxy", "/state")
+    assert (lines["piping"]["listing"] == "everybody") == told == bool(flags)
+    assert ask("httpipe", "-HVia: 1.1 proxy", "/channels/namespaces") == b"[]"
+    assert lines["httpipe"]["listing"] == "everybody"
 
 
 def test_two_listeners_share_the_keys(start: Start) -> None:

@@ -49,6 +49,10 @@ class Delivery:
         except OSError as error:
             raise TooManyFiles("too many open files, try again later") from error
 
+    def flushed(self) -> None:
+        """Nothing of it is in our own buffer any more."""
+        self._flushed = True
+
     async def complete(self) -> None:
         """Return when it is all there. Raises `Broken` or `Stalled`.
 

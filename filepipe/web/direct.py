@@ -17,6 +17,7 @@ from filepipe.errors import Broken, Unavailable
 from filepipe.relay.passage import Passage, Sink
 from filepipe.relay.plane import MIN_SIZE, Plane
 from filepipe.web.connection import Connection
+from filepipe.web.delivery import Delivery
 from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps, give_back
 from filepipe.web.stall import Watch
@@ -128,7 +129,12 @@ class Direct:
     # -- a receiver's side
 
     async def take(
-        self, request: web.BaseRequest, seat: Seat, way: Way, response: web.StreamResponse
+        self,
+        request: web.BaseRequest,
+        seat: Seat,
+        way: Way,
+        response: web.StreamResponse,
+        delivery: Delivery,
     ) -> None:
         """Answer with `response` and let the kernel write its body.
 
@@ -154,6 +160,8 @@ class Direct:
             await response.write_eof()
         finally:
             self._pumps.count_out(request, sink.moved)
+            if sink.moved == way.passage.length:  # also if he closed before we were told
+                delivery.flushed()
 
 
 def _read_ahead(request: web.BaseRequest, transport: asyncio.Transport, begun: bytes) -> bytes:

@@ -116,7 +116,7 @@ class Handover:
                             await self._send(request, reader, response, chunk, delivery)
                         else:
                             delivery.expect_large()
-                            await self._direct.take(request, seat, way, response)
+                            await self._direct.take(request, seat, way, response, delivery)
                         await self._complete(delivery)
                 except (FilepipeError, ConnectionError):
                     cut(request, framed=length is not None or request.version >= (1, 1))

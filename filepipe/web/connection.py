@@ -65,7 +65,8 @@ class Connection(web.RequestHandler):
     """A connection whose head has a deadline; `busy` while a request of it is handled."""
 
     __slots__ = (
-        "_census", "_head_timer", "_limits", "_received", "_request", "busy", "carried", "detached"
+        "_census", "_head_timer", "_held", "_limits", "_received", "_request", "busy", "carried",
+        "detached",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +77,7 @@ class Connection(web.RequestHandler):
         self._census = census
         self._head_timer: asyncio.TimerHandle | None = None
         self._received = False
+        self._held = False
         self._request: web.BaseRequest | None = None
         self.busy = False
         # set once the kernel has taken the socket over: what still arrives here is nobody's
@@ -126,6 +128,26 @@ class Connection(web.RequestHandler):
         self._request = None
         self.busy = False
         self._received = False
+
+    def hold(self) -> None:
+        """Read nothing more, so that the peer may close its side and the handler goes on."""
+        self._held = True
+        self._pause()
+
+    def release(self) -> None:
+        """Read again."""
+        self._held = False
+        self.resume_reading(resume_parser=False)
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """As aiohttp does whenever a buffer of its own is empty, but for a connection on hold."""
+        super().resume_reading(resume_parser)
+        if self._held:
+            self._pause()
+
+    def _pause(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
 
     def _start_head_timer(self) -> None:
         loop = asyncio.get_running_loop()

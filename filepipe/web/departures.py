@@ -15,15 +15,26 @@ import select
 import socket
 import struct
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Protocol
 
 from filepipe.errors import TooManyFiles
 
 _LEFT = getattr(select, "EPOLLRDHUP", 0)
-_BROKEN = getattr(select, "EPOLLERR", 0) | getattr(select, "EPOLLHUP", 0)
+_BROKEN = getattr(select, "EPOLLERR", 0)  # a unix socket's FIN is a hang-up
 
 PEEKED = 8 * 1024 * 1024
 """Bytes of unread body that are looked at for its end; more does no kernel hold by default."""
+
+AHEAD = 1024 * 1024
+"""Bytes of a body that may be on their way between the kernel and whoever reads it."""
+
+
+class Tell(Protocol):
+    """Hears that a peer has left."""
+
+    def __call__(self, fd: int, *, reset: bool) -> None:
+        """`fd` is the socket, ours for as long as it is watched; `reset` if not by a FIN."""
 
 
 class Departures:
@@ -31,11 +42,11 @@ class Departures:
 
     def __init__(self) -> None:
         self._epoll: select.epoll | None = None
-        self._told: dict[int, Callable[[bool], None]] = {}
+        self._told: dict[int, Tell] = {}
 
     @contextlib.contextmanager
-    def watch(self, sock: socket.socket, tell: Callable[[bool], None]) -> Iterator[None]:
-        """Call `tell` once if the peer leaves meanwhile; with True if by a reset.
+    def watch(self, sock: socket.socket, tell: Tell) -> Iterator[None]:
+        """Call `tell` if the peer leaves meanwhile: once for a FIN, once for a reset.
 
         Raises `TooManyFiles`.
         """
@@ -79,24 +90,24 @@ class Departures:
         assert self._epoll is not None
         for fd, events in self._epoll.poll(0):
             if (tell := self._told.get(fd)) is not None:
-                tell(bool(events & _BROKEN))
+                if events == _LEFT:
+                    self._epoll.modify(fd, select.EPOLLONESHOT)
+                tell(fd, reset=bool(events & _BROKEN))
 
 
-def may_be_whole(sock: socket.socket, missing: int | None) -> bool:
-    """Whether what the kernel holds unread can be the rest of a body whose sender is gone.
+def may_be_whole(fd: int, missing: int | None, *, secure: bool) -> bool:
+    """Whether what is on its way from `fd` can be the rest of a body whose sender is gone.
 
-    `missing` are the bytes that are still to be read; None for a chunked body, whose last bytes
-    are then looked at (RFC 9112, 7.1).
+    `missing` are the bytes that nobody has read yet; None for a chunked body, whose last bytes
+    are then looked at (RFC 9112, 7.1), unless they are encrypted.
     """
-    fd = sock.fileno()
-    if fd < 0:
-        return False
     unread: int = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0]
     if missing is not None:
-        return unread >= missing
-    with socket.socket(fileno=os.dup(fd)) as duplicate:
-        try:
-            tail = duplicate.recv(min(unread, PEEKED), socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except OSError:
-            return False
-    return unread > PEEKED or tail.endswith(b"\r\n\r\n")
+        return unread + AHEAD >= missing
+    if unread == 0 or unread > PEEKED or secure:
+        return True
+    sock = socket.socket(fileno=fd)
+    try:
+        return sock.recv(unread, socket.MSG_PEEK | socket.MSG_DONTWAIT).endswith(b"\r\n\r\n")
+    finally:
+        sock.detach()

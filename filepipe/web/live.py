@@ -168,14 +168,14 @@ class Departed:
     """Watches one sender; what has arrived of his body decides what his leaving means."""
 
     def __init__(self, departures: Departures, request: web.BaseRequest) -> None:
+        assert isinstance(request.protocol, Connection)
         self._request = request
+        self._connection = request.protocol
         self._reading = False
-        transport = request.transport
-        self._sock = None if transport is None else transport.get_extra_info("socket")
-        if self._sock is None or request.content.is_eof():
-            self._watching = None
-        else:
-            self._watching = departures.watch(self._sock, self._left)
+        self._watching = None
+        if request.transport is not None and not request.content.is_eof():
+            sock = request.transport.get_extra_info("socket")
+            self._watching = departures.watch(sock, self._left)
 
     def __enter__(self) -> Departed:
         if self._watching is not None:
@@ -185,24 +185,29 @@ class Departed:
     def __exit__(self, *exc: object) -> None:
         if self._watching is not None:
             self._watching.__exit__(None, None, None)
+        if self._reading:
+            self._connection.release()
 
     def begin_reading(self) -> None:
-        """From now on the body is read: a FIN behind its last byte is none of our business."""
+        """From now on the body is read; what comes behind its end has time until the answer."""
         self._reading = True
+        self._request.content.on_eof(self._connection.hold)
 
-    def _left(self, reset: bool) -> None:
+    def _left(self, fd: int, *, reset: bool) -> None:
         request = self._request
         transport = request.transport
-        connection = request.protocol
-        assert isinstance(connection, Connection)
-        if transport is None or connection.detached:  # the kernel's way watches for itself
+        if transport is None or self._connection.detached:  # the kernel's way watches for itself
             return
-        if not reset and self._reading and self._sock is not None:
-            length = request.content_length
-            missing = None if length is None else length - request.content.total_bytes
-            if may_be_whole(self._sock, missing):
-                return
+        if self._reading and (request.content.is_eof() or not (reset or self._is_short(fd))):
+            return
         transport.abort()
+
+    def _is_short(self, fd: int) -> bool:
+        """Whether the body is not whole, and will never be."""
+        length = self._request.content_length
+        missing = None if length is None else length - self._request.content.total_bytes
+        secure = self._connection.ssl_context is not None
+        return not may_be_whole(fd, missing, secure=secure)
 
 
 def _shortfall(rendezvous: Rendezvous) -> str:

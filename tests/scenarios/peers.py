@@ -8,6 +8,7 @@ import http.client
 import os
 import random
 import socket
+import ssl
 import struct
 from typing import Any
 
@@ -30,7 +31,11 @@ class Peer:
     """One connection."""
 
     def __init__(
-        self, daemon: Daemon, listener: int = 0, receive_buffer: int | None = None
+        self,
+        daemon: Daemon,
+        listener: int = 0,
+        receive_buffer: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         host, _, port = daemon.addresses[listener].rpartition(":")
         host = host.strip("[]")
@@ -39,6 +44,8 @@ class Peer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(30)
         self.sock.connect((host, int(port)))
+        if tls is not None:
+            self.sock = tls.wrap_socket(self.sock)
 
     def __enter__(self) -> Any:
         return self
@@ -63,13 +70,23 @@ class Peer:
 class Upload(Peer):
     """A PUT whose body is sent piece by piece; without `length` it goes in chunks."""
 
+    method = "PUT"
+
     def __init__(
-        self, daemon: Daemon, path: str, length: int | None = None, *headers: str, listener: int = 0
+        self,
+        daemon: Daemon,
+        path: str,
+        length: int | None = None,
+        *headers: str,
+        version: str = "1.1",
+        listener: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(daemon, listener)
+        super().__init__(daemon, listener, tls=tls)
         self._chunked = length is None
         framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
-        lines = (f"PUT {path} HTTP/1.1", "Host: localhost", "Connection: close", framing, *headers)
+        line = f"{self.method} {path} HTTP/{version}"
+        lines = (line, "Host: localhost", "Connection: close", framing, *headers)
         self.sock.sendall("\r\n".join((*lines, "", "")).encode())
 
     def send(self, data: bytes) -> None:
@@ -104,8 +121,9 @@ class Download(Peer):
         version: str = "1.1",
         listener: int = 0,
         receive_buffer: int | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(daemon, listener, receive_buffer)
+        super().__init__(daemon, listener, receive_buffer, tls)
         lines = (f"GET {path} HTTP/{version}", "Host: localhost", *headers)
         self.sock.sendall("\r\n".join((*lines, "", "")).encode())
         self.response = http.client.HTTPResponse(self.sock, method="GET")

@@ -1,0 +1,59 @@
+"""Senders and receivers of a rendezvous, and what can be seen of them from outside."""
+
+from __future__ import annotations
+
+import http.client
+import re
+
+from tests.conftest import Daemon
+from tests.scenarios.answers import Answer, parse
+from tests.scenarios.peers import Download, Upload, key_of
+
+
+class Sender(Upload):
+    """A POST whose body is sent piece by piece."""
+
+    method = "POST"
+
+    def told(self) -> Answer:
+        """The final answer."""
+        return parse(self.answer())
+
+
+class Receiver(Download):
+    """A GET; like a person's, its connection goes with its answer."""
+
+    def __init__(self, daemon: Daemon, path: str, *headers: str, **options: object) -> None:
+        super().__init__(daemon, path, "Connection: close", *headers, **options)  # type: ignore[arg-type]
+
+    def whole(self) -> bytes | None:
+        """The body, if it came to its proper end; None if it was cut."""
+        try:
+            return self.rest() if self.begin() == 200 else None
+        except (http.client.HTTPException, ConnectionError):
+            return None
+
+    def told(self) -> Answer:
+        """The answer as it was on the wire."""
+        data = b""
+        while chunk := self.sock.recv(65536):
+            data += chunk
+        return parse(data)
+
+
+def waiting(daemon: Daemon) -> int:
+    """How many receivers wait for a writer."""
+    return int(daemon.state()["waiting_readers"])
+
+
+def is_free(daemon: Daemon, path: str) -> bool:
+    """Whether nobody has the key."""
+    return key_of(daemon, path[1:]) is None
+
+
+def resident(daemon: Daemon) -> int:
+    """Bytes of memory that the process has now."""
+    with open(f"/proc/{daemon.pid}/status") as status:
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", status.read(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024

@@ -111,6 +111,8 @@ def test_the_log_says_what_is_open(start: Start, flags: tuple[str, ...]) -> None
     put(daemon, "/secret", b"hello")
     told = b"secret" in ask("piping", "-HVia: 1.1 proxy", "/state")
     assert (lines["piping"]["listing"] == "everybody") == told == bool(flags)
+    assert (ask("auto", "-HVia: 1.1 proxy", "/channels/namespaces") == b"[]") == told
+    assert (b"[]" in ask("beam", "-HVia: 1.1 proxy", "/")) == told
     assert ask("httpipe", "-HVia: 1.1 proxy", "/channels/namespaces") == b"[]"
     assert lines["httpipe"]["listing"] == "everybody"
 

@@ -96,7 +96,8 @@ class Beam:
             for found in self._context.service.meetings
             if not found.closed and "/" not in found.key
         ]
-        text = beam.waiting_streams(names if is_local(request) else len(names))
+        named = self._context.dashboard.is_named(local=is_local(request))
+        text = beam.waiting_streams(names if named else len(names))
         headers = {"Cache-Control": "no-store", "Server": "filepipe"}
         return web.Response(text=text, headers=headers)
 

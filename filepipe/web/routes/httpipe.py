@@ -241,7 +241,7 @@ def _state(context: Context, request: web.BaseRequest, *, public: bool) -> web.S
 
 def _waiting(context: Context, request: web.BaseRequest, *, public: bool) -> dict[str, list[str]]:
     """Where somebody waits. Raises `Forbidden` for a caller who may not see names."""
-    if not public and not is_local(request):
+    if not public and not context.dashboard.is_named(local=is_local(request)):
         raise Forbidden("the names of channels are shown to callers on this machine only")
     return by_namespace(context.service.queues.waiting())
 

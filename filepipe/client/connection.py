@@ -6,11 +6,12 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSet
 from contextlib import contextmanager
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from filepipe import __version__
@@ -27,8 +28,21 @@ MEETING_SECONDS: Final = 75.0
 _KEEPALIVE: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 
-def open_session(connect_timeout: float, timeout: float | None) -> aiohttp.ClientSession:
-    """Open a session that passes bytes as they are and has no deadline for a whole transfer."""
+def open_session(
+    connect_timeout: float, timeout: float | None, transports: MutableSet[asyncio.Transport]
+) -> aiohttp.ClientSession:
+    """Open a session that passes bytes as they are and has no deadline for a whole transfer.
+
+    What it talks over is added to `transports`: closing the session alone would leave those open
+    whose peers do not take what is still to be sent.
+    """
+
+    class Noted(_Request):
+        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+            if conn.transport is not None:
+                transports.add(conn.transport)
+            return await super().send(conn)
+
     return aiohttp.ClientSession(
         # A connection used twice may have died between: not worth it for a few large bodies.
         connector=aiohttp.TCPConnector(socket_factory=_socket, force_close=True, limit=0),
@@ -38,7 +52,7 @@ def open_session(connect_timeout: float, timeout: float | None) -> aiohttp.Clien
             # A proxy on the way must not compress: then no offset and no ETag would be true.
             "Accept-Encoding": "identity",
         },
-        request_class=_Request,
+        request_class=Noted,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=True,
         auto_decompress=False,

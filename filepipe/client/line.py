@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
@@ -29,16 +30,20 @@ class Line:
         self._connect_timeout = connect_timeout
         self._timeout = timeout
         self._session: aiohttp.ClientSession | None = None
+        self._transports: WeakSet[asyncio.Transport] = WeakSet()
 
     def open(self) -> None:
         """Make ready; connects to nobody yet."""
-        self._session = open_session(self._connect_timeout, self._timeout)
+        self._session = open_session(self._connect_timeout, self._timeout, self._transports)
 
     async def close(self) -> None:
         """Close all connections, running transfers too."""
         if self._session is not None:
             await self._session.close()
             self._session = None
+        for transport in list(self._transports):
+            transport.abort()
+        self._transports.clear()
 
     @asynccontextmanager
     async def request(

@@ -72,7 +72,7 @@ async def test_what_a_request_carries() -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, open_session(10, None) as session:
+    async with server, open_session(10, None, set()) as session:
         await session.get(f"http://127.0.0.1:{port}/")
     head = heads[0].decode().lower()
     assert f"user-agent: filepipe/{__version__}" in head
@@ -81,7 +81,7 @@ async def test_what_a_request_carries() -> None:
 
 async def test_sockets_are_kept_alive() -> None:
     """A peer that vanished is noticed although the pipe is idle."""
-    async with open_session(10, None) as session:
+    async with open_session(10, None, set()) as session:
         connector = session.connector
         assert isinstance(connector, aiohttp.TCPConnector)
         assert connector._socket_factory is not None
@@ -106,7 +106,7 @@ async def _without_continue(method: str) -> bytes:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
 
-    async with raw_server(listen) as url, open_session(10, None) as session:
+    async with raw_server(listen) as url, open_session(10, None, set()) as session:
         await session.request(method, url, data=b"body", expect100=True)
     return arrived
 

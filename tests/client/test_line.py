@@ -79,6 +79,35 @@ async def test_broken_before_an_answer() -> None:
             await _upload(line, url)
 
 
+async def test_close_waits_for_nobody() -> None:
+    """What a peer does not take is dropped: nothing of the line stays open behind it."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.pause_reading()
+        await stuck.wait()
+        writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno!\n")
+        await writer.drain()
+        await left.wait()
+
+    stuck, left = asyncio.Event(), asyncio.Event()
+    line = Line(10, None)
+    line.open()
+    async with raw_server(refuse) as url, open_body(bytes(64 * 2**20)) as body:
+        upload = asyncio.create_task(
+            line.upload("PUT", URL(url), Upload(body, None), headers={}, expect=False)
+        )
+        while not any(each.get_write_buffer_size() for each in line._transports):
+            await asyncio.sleep(0.01)
+        (transport,) = line._transports
+        stuck.set()
+        with pytest.raises(Refused, match="no!"):
+            await upload
+        await line.close()
+        assert (transport.is_closing(), transport.get_write_buffer_size()) == (True, 0)
+        left.set()
+
+
 async def test_not_open() -> None:
     """A line that was closed, or never opened, is of no use."""
     line = Line(10, None)

@@ -6,8 +6,8 @@ import http.client
 import re
 
 from tests.conftest import Daemon
-from tests.scenarios.answers import Answer, parse
-from tests.scenarios.peers import Download, Upload, key_of
+from tests.scenarios.answers import Answer, parse, raw, talk
+from tests.scenarios.peers import Download, Upload
 
 
 class Sender(Upload):
@@ -47,8 +47,8 @@ def waiting(daemon: Daemon) -> int:
 
 
 def is_free(daemon: Daemon, path: str) -> bool:
-    """Whether nobody has the key."""
-    return key_of(daemon, path[1:]) is None
+    """Whether nobody has the key; /state also shows what is over but for its receivers."""
+    return talk(daemon, raw(f"HEAD {path} HTTP/1.1")).status == 404
 
 
 def resident(daemon: Daemon) -> int:

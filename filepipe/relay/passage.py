@@ -79,7 +79,8 @@ class Passage(Shared):
             self.sinks.remove(sink)
         else:
             self.awaited -= 1
-        self.finished += sink.failure is None
+        # however it ended: one who closes at once may be cut off before its own next turn
+        self.finished += sink.moved == self.length
         self._advance()
         self._begin_or_end()
 

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 from cyclopts import App, Parameter
 
@@ -17,6 +17,7 @@ from filepipe.cli.operands import (
     Output,
     Quiet,
     Server,
+    seconds,
     source_of,
     target_of,
 )
@@ -35,6 +36,7 @@ def put(
     *,
     text: str | None = None,
     content_type: Annotated[str | None, Parameter(name="--type")] = None,
+    wait: str | None = None,
     url: Server = DEFAULT_URL,
     quiet: Quiet = False,
 ) -> None:
@@ -53,6 +55,8 @@ def put(
         The message itself, instead of a file.
     content_type
         What the other side is told it is, such as "application/json".
+    wait
+        How long to wait for somebody to get it, such as "30s"; else as long as the server does.
     url
         The server.
     quiet
@@ -66,7 +70,8 @@ def put(
     else:
         source = io.BytesIO(os.fsencode(text))
         content_type = content_type or "text/plain; charset=utf-8"
-    run(_put(channel, source, content_type, url, quiet=quiet))
+    options = {"content_type": content_type, "wait": seconds("--wait", wait)}
+    run(_put(channel, source, url, quiet=quiet, **options))
 
 
 @app.command
@@ -75,6 +80,7 @@ def get(
     /,
     *,
     output: Output = "-",
+    wait: str | None = None,
     url: Server = DEFAULT_URL,
     quiet: Quiet = False,
 ) -> None:
@@ -89,13 +95,16 @@ def get(
         The channel, such as "jobs/images".
     output
         A file; or a folder; or "-" for standard output.
+    wait
+        How long to wait for a message, such as "30s"; else as long as the server does.
     url
         The server.
     quiet
         Show no progress.
 
     """
-    run(_get(channel, output, url, quiet=quiet or (output == "-" and sys.stdout.isatty())))
+    quiet = quiet or (output == "-" and sys.stdout.isatty())
+    run(_get(channel, output, url, quiet=quiet, wait=seconds("--wait", wait)))
 
 
 @app.command
@@ -129,7 +138,7 @@ def rm(channel: str, /, *, url: Server = DEFAULT_URL) -> None:
 
 
 async def _put(
-    channel: str, source: Path | BinaryIO, content_type: str | None, url: str, *, quiet: bool
+    channel: str, source: Path | BinaryIO, url: str, *, quiet: bool, **options: Any
 ) -> None:
     from contextlib import nullcontext
 
@@ -139,10 +148,10 @@ async def _put(
     async with Client(url) as client:
         reporter = terminal_progress(channel, quiet=quiet)
         with reporter or nullcontext():
-            await client.channels.put(channel, source, content_type=content_type, progress=reporter)
+            await client.channels.put(channel, source, progress=reporter, **options)
 
 
-async def _get(channel: str, output: str, url: str, *, quiet: bool) -> None:
+async def _get(channel: str, output: str, url: str, *, quiet: bool, wait: float | None) -> None:
     from contextlib import nullcontext
 
     from filepipe.client import Client
@@ -152,7 +161,7 @@ async def _get(channel: str, output: str, url: str, *, quiet: bool) -> None:
     async with Client(url) as client:
         reporter = terminal_progress(channel, quiet=quiet)
         with reporter or nullcontext():
-            result = await client.channels.get(channel, target, progress=reporter)
+            result = await client.channels.get(channel, target, wait=wait, progress=reporter)
     if reporter is not None and result.path is not None:
         print(result.path, file=sys.stderr)
 

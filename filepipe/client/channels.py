@@ -6,6 +6,7 @@ A channel is "NAMESPACE/NAME"; both come into being by being used.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +16,7 @@ from filepipe.client.address import key_url
 from filepipe.client.answers import GetResult, SendResult
 from filepipe.client.connection import our_errors
 from filepipe.client.errors import BadAddress, ClientError
-from filepipe.client.handover import hand_over
+from filepipe.client.handover import hand_over, meet
 from filepipe.client.line import Line
 from filepipe.client.progress import Progress
 from filepipe.client.resume import RETRY_WINDOW, Ask, fetch
@@ -42,29 +43,37 @@ class Channels:
         channel: str,
         source: Source,
         *,
+        wait: float | None = None,
         content_type: str | None = None,
         progress: Progress | None = None,
     ) -> SendResult:
         """Give a message to the next consumer; returns when that one has every byte.
 
-        Nothing is read of the source before a consumer is there. Raises `Refused`: 408 when the
-        server does not wait any longer, 410 when the channel was deleted, 502 when the consumer
-        left.
+        Nothing is read of the source before a consumer is there; `wait` is how many seconds to
+        wait for one, None leaves that to the server. Raises `Refused`: 408 when none came, 410 when
+        the channel was deleted, 502 when the consumer left.
         """
         url = self.address(channel)
         headers = {"Content-Type": content_type} if content_type else {}
-        return await hand_over(self._line, url, source, headers, Turns(None), progress)
+        return await hand_over(self._line, url, source, headers, _turns(wait), progress)
 
     async def get(
-        self, channel: str, target: Path | BinaryIO, *, progress: Progress | None = None
+        self,
+        channel: str,
+        target: Path | BinaryIO,
+        *,
+        wait: float | None = None,
+        progress: Progress | None = None,
     ) -> GetResult:
         """Take the next message into a file, a folder or an open stream.
 
-        Raises `Interrupted` when it breaks off, and leaves no file then; `Refused` as `put`.
+        Waits as `put`. Raises `Interrupted` when it breaks off, and leaves no file then; `Refused`:
+        408 when there was none, 410 when the channel was deleted.
         """
         url = self.address(channel)
+        turns = _turns(wait)
         ask = Ask(
-            begin=lambda offset, etag, first: self._line.get(url),
+            begin=lambda offset, etag, first: meet(self._line, url, turns),
             head=lambda: self._line.head(url),
             resume=False,
             progress=progress,
@@ -97,6 +106,11 @@ class Channels:
 
     def _below(self, path: str) -> URL:
         return key_url(self._base, f"channels/{path}")
+
+
+def _turns(wait: float | None) -> Turns:
+    # Who asks anew stands at the end of the line.
+    return Turns(wait, longest=math.inf)
 
 
 def _listed(body: bytes) -> list[str]:

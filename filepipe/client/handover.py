@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from yarl import URL
 
 from filepipe.client.answers import SendResult, printable
 from filepipe.client.download import Download
-from filepipe.client.errors import NotThere, Refused
+from filepipe.client.errors import Refused
 from filepipe.client.line import Line
 from filepipe.client.progress import Progress
 from filepipe.client.source import Source, open_body
 from filepipe.client.turns import Turns
 from filepipe.client.upload import Upload
+
+# What a server says to a receiver for whom nobody came: for a key, for a channel.
+NOBODY: Final = frozenset({404, 408})
 
 
 async def hand_over(
@@ -46,16 +50,16 @@ async def hand_over(
 
 @asynccontextmanager
 async def meet(
-    line: Line, url: URL, turns: Turns, *, offset: int, etag: str | None
+    line: Line, url: URL, turns: Turns, *, offset: int = 0, etag: str | None = None
 ) -> AsyncIterator[Download]:
-    """GET what somebody sends or will send; raises `NotThere` when nobody came."""
+    """GET what somebody sends or will send; raises `Refused` with one of `NOBODY` if nobody."""
     async with AsyncExitStack() as stack:
         while True:
             asked = line.get(url, offset=offset, etag=etag, headers=turns.headers())
             try:
                 download = await stack.enter_async_context(asked)
                 break
-            except NotThere:
-                if not await turns.another():
+            except Refused as why:
+                if why.status not in NOBODY or not await turns.another():
                     raise
         yield download

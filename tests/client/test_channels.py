@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from filepipe.client import BadAddress, Client, ClientError, Interrupted, NotThere, Refused
+from filepipe.client import BadAddress, Client, ClientError, Interrupted, NotThere, Refused, turns
 from tests.client.fake_origin import FakeOrigin, Fault, Object
 
 
@@ -33,6 +33,27 @@ async def test_get(client: Client, origin: FakeOrigin) -> None:
     stream = io.BytesIO()
     assert (await client.channels.get("a/b", stream)).size == 2
     assert stream.getvalue() == b"hi"
+
+
+async def test_wait_in_one_piece(
+    client: Client, origin: FakeOrigin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sides keep their place in the line for as long as the server lets them."""
+    monkeypatch.setattr(turns, "SHORTEST", 0.01)
+    origin.objects["channels/a/b"] = Object(b"hi", etag=None)
+    origin.faults.append(Fault(status=408))
+    await client.channels.put("a/b", b"hi", wait=600)
+    await client.channels.get("a/b", io.BytesIO(), wait=600)
+    asked = [int(seen.headers["Prefer"].removeprefix("wait=")) for seen in origin.seen]
+    assert len(asked) == 3
+    assert min(asked) > 500
+
+
+async def test_get_nothing(client: Client, origin: FakeOrigin) -> None:
+    """When nobody puts, that is a refusal in the server's words."""
+    origin.faults.append(Fault(status=408))
+    with pytest.raises(Refused, match=r"^as the test wishes \(408\)$"):
+        await client.channels.get("a/b", io.BytesIO(), wait=0)
 
 
 async def test_get_cut(client: Client, origin: FakeOrigin, tmp_path: Path) -> None:

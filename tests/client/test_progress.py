@@ -65,6 +65,7 @@ def test_stderr_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def _run(stream: Terminal, *, fail: bool = False) -> None:
     times = iter([10.0, 12.0])
     with TerminalProgress("[label]", stream, clock=lambda: next(times)) as progress:
+        progress.note("nobody is there yet")
         progress.begin(4096, 1024)
         progress.advance(2048)
         progress.note("the line [broke]: trying again")
@@ -78,7 +79,7 @@ def test_bar_and_summary() -> None:
     stream = Terminal()
     _run(stream)
     shown = stream.getvalue()
-    assert "[label]" in shown
+    assert "[label]: waiting" in shown
     assert "the line [broke]: trying again" in shown
     assert shown.rstrip().endswith("3 KiB in 2.0 s (1.5 KiB/s)")
 

@@ -67,6 +67,8 @@ class PartialFile:
             count = os.write(self._handle, view)
             self.size += count
             view = view[count:]
+        if self.etag is None:  # no later run can go on from here
+            return
         much = self.size - self._confirmed >= CHECKPOINT_BYTES
         if much or time.monotonic() - self._checked >= CHECKPOINT_SECONDS:
             self._checkpoint()

@@ -154,6 +154,19 @@ def test_checkpoint_after_some_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     made.discard()
 
 
+def test_no_checkpoint_of_what_cannot_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an ETag nobody goes on later, so the disk is not waited for before the end."""
+    monkeypatch.setattr(partial, "CHECKPOINT_BYTES", 4)
+    monkeypatch.setattr(partial, "CHECKPOINT_SECONDS", 0.0)
+    made = _opened(tmp_path / "f")
+    made.restart(None)
+    made.append(b"abcdef")
+    assert _size(tmp_path) == 0
+    assert made.publish().read_bytes() == b"abcdef"
+
+
 def _size(folder: Path) -> Any:
     return json.loads((folder / "f.part.json").read_text())["size"]
 

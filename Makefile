@@ -3,7 +3,7 @@ BIN ?= .venv/bin
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header $(ARGS)
 
-.PHONY: check test cover docs bench soak lock
+.PHONY: check test cover docs pictures bench soak lock
 
 check:
 	$(BIN)/ruff check
@@ -22,6 +22,9 @@ cover:
 
 docs:
 	$(BIN)/python -m pytest tests/docs
+
+pictures:
+	$(BIN)/python tests/pictures.py
 
 bench:
 	$(BIN)/python bench/run.py

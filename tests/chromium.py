@@ -30,14 +30,12 @@ def launched() -> Iterator[Browser]:
             browser.close()
 
 
-def complaints(page: Page) -> list[str]:
-    """Grows with what the browser complains of: errors, warnings, violations of the policy."""
-    found: list[str] = []
+def complain(page: Page, complaints: list[str]) -> None:
+    """From now on add what the browser complains of: errors, warnings, violations of the policy."""
 
     def note(kind: str, text: str) -> None:
         if kind in ("error", "warning"):
-            found.append(f"{kind}: {text}")
+            complaints.append(f"{kind}: {text}")
 
     page.on("console", lambda message: note(message.type, message.text))
-    page.on("pageerror", lambda error: found.append(f"exception: {error}"))
-    return found
+    page.on("pageerror", lambda error: complaints.append(f"exception: {error}"))

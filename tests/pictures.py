@@ -92,7 +92,8 @@ def look(browser: Browser, url: str, name: str, width: int, scheme: str) -> None
         viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
-    complaints = chromium.complaints(page)
+    complaints: list[str] = []
+    chromium.complain(page, complaints)
     page.goto(url)
     page.fill("#send-key", "photos/summer.zip")
     page.locator("#send-key").blur()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import segno
@@ -148,24 +148,35 @@ _HEAD: Final = (
 
 
 def _row(row: Mapping[str, Any]) -> str:
-    readers = f"{row['readers']} reading"
-    if row["waiting"]:
-        readers += f", {row['waiting']} waiting"
     age = format_duration(round(row["age"]))
     state = f"{row['kind']}, {row['state']}"
-    return _cells(row.get("key"), state, format_size(row["size"]), age, readers)
+    people = [(row["readers"], "reading"), (row["waiting"], "waiting")]
+    if "seats" in row:
+        people.insert(0, (row["seated"], f"of {row['seats']} here"))
+    people.append((row["writers_waiting"], "sending next"))
+    return _cells(row.get("key"), state, format_size(row["size"]), age, _count(people))
 
 
 def _wait(row: Mapping[str, Any]) -> str:
-    return _cells(row.get("key"), "waits for a writer", "", "", f"{row['readers']} waiting")
+    people = [(row["readers"], "waiting"), (row["writers"], "waiting to send")]
+    return _cells(row.get("key"), row["kind"] or "no sender yet", "", "", _count(people))
 
 
-def _cells(key: str | None, kind: str, size: str, age: str, readers: str) -> str:
+def _count(people: Sequence[tuple[int, str]]) -> str:
+    return ", ".join(f"{number} {what}" for number, what in people if number)
+
+
+def _cells(key: str | None, *texts: str) -> str:
     """A line of the table; the labels are for a narrow screen."""
     name = '<span class="soft">hidden</span>' if key is None else escape(key)
-    labelled = (("Kind", kind), ("Bytes", size), ("Age", age), ("Readers", readers))
-    cells = "".join(f'<td data-label="{label}">{escape(text)}</td>' for label, text in labelled)
-    return f'<tr><th scope="row" class="key">{name}</th>{cells}</tr>'
+    return _LINE.format(name, *map(escape, texts))
+
+
+_LINE: Final = (
+    '<tr><th scope="row" class="key">{}</th><td data-label="Kind">{}</td>'
+    '<td data-label="Bytes">{}</td><td data-label="Age">{}</td>'
+    '<td data-label="Readers">{}</td></tr>'
+)
 
 
 # -- QR codes

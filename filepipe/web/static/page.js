@@ -136,9 +136,19 @@ function follow(key, saved) {
   link.click();
 }
 
+/** The key that somebody wrote, or pasted as a link. */
+function keyIn(text) {
+  const root = [shown, here].find((each) => text.startsWith(each));
+  try {
+    return root === undefined ? text : decodeURIComponent(text.slice(root.length));
+  } catch {
+    return text;
+  }
+}
+
 find("receive").addEventListener("submit", (event) => {
   event.preventDefault();
-  follow(find("receive-key").value.trim(), event.submitter !== find("open"));
+  follow(keyIn(find("receive-key").value.trim()), event.submitter !== find("open"));
 });
 
 // -- the dashboard

@@ -11,10 +11,16 @@ function mintKey() {
   return letters.slice(0, 5).join("") + "-" + letters.slice(5).join("");
 }
 
+const percent = (letter) => "%" + letter.charCodeAt(0).toString(16).toUpperCase();
+
+/** Text as a part of a URL in which no shell finds anything of its own. */
+function encode(text) {
+  return encodeURIComponent(text).replace(/[!'()*]/g, percent);
+}
+
 /** The URL of a key below `root`; each of its segments is encoded once. */
 function urlOf(root, key) {
-  const path = key.split("/").map(encodeURIComponent).join("/");
-  return root + path.replace(/%40/g, "@").replace(/%3A/g, ":").replace(/%2C/g, ",");
+  return root + key.replace(/^\//, "").split("/").map(encode).join("/");
 }
 
 /** "12.3 MiB"; units of 1024 bytes. */
@@ -30,8 +36,7 @@ function formatBytes(count) {
 
 /** The header that names a file, whatever its script (RFC 8187). */
 function disposition(name) {
-  const strict = (letter) => "%" + letter.charCodeAt(0).toString(16);
-  return "attachment; filename*=UTF-8''" + encodeURIComponent(name).replace(/['()*]/g, strict);
+  return "attachment; filename*=UTF-8''" + encode(name);
 }
 
 /** A form with the choice of file or text; `body` is what it holds now, null if nothing. */

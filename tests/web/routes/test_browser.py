@@ -141,7 +141,7 @@ def test_the_plain_list(shown: Daemon) -> None:
         waiting.kill()
         waiting.communicate()
     assert re.search(rb'class="key">listed-key<.*?pipe, finished.*?5 bytes', page)
-    assert re.search(rb'class="key">waited-key<.*?waits for a writer', page)
+    assert re.search(rb'class="key">waited-key<.*?no sender yet.*?1 waiting', page)
     page = ask(shown, "/noscript", "--header", "Via: 1.1 proxy").body
     assert b"listed-key" not in page
     assert b"hidden</span>" in page

@@ -117,8 +117,8 @@ class Doorman(asyncio.Protocol):
     """One connection, until it is handed over."""
 
     __slots__ = (
-        "_answering", "_census", "_counter", "_data", "_hire", "_later", "_limits", "_transport",
-        "_unsent", "_waiting", "deadline",
+        "_answering", "_broken", "_census", "_counter", "_data", "_hire", "_later", "_limits",
+        "_transport", "_unsent", "_waiting", "deadline",
     )  # fmt: skip
 
     def __init__(
@@ -136,6 +136,7 @@ class Doorman(asyncio.Protocol):
         self.deadline: float | None = None
         self._data = b""
         self._later = b""
+        self._broken = False
         self._answering: asyncio.Task[None] | None = None
         self._waiting: tuple[PlainRequest, str, float] | None = None
         self._unsent = _UNKNOWN
@@ -152,6 +153,7 @@ class Doorman(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The peer left: nobody waits any more."""
+        self._broken = exc is not None
         self._census.leave(self)
         self._census.supervised.discard(self)
         if self._answering is not None:
@@ -215,22 +217,28 @@ class Doorman(asyncio.Protocol):
             self._hand_over(self._data, answer)
             return
         transport = self._transport
-        if transport is not None and not transport.is_closing():
-            self._send(request, answer)
+        if transport is None or transport.is_closing():
+            if answer.on_flushed is not None:
+                answer.on_flushed(False)
+            return
+        self._send(request, answer)
         if answer.on_flushed is not None:
             answer.on_flushed(await self._flushed(transport))
 
-    async def _flushed(self, transport: asyncio.Transport | None) -> bool:
-        """Whether all that was written has left; the peer has as long as for a next request."""
+    async def _flushed(self, transport: asyncio.Transport) -> bool:
+        """Whether all that was written has left; the peer has as long as for a next request.
+
+        It may have closed since, which is no failure: its end comes after the bytes have left.
+        """
         deadline = time.monotonic() + self._limits.keepalive_timeout
         await asyncio.sleep(0)
-        while transport is not None and not transport.is_closing():
-            if transport.get_write_buffer_size() == 0:
-                return True
+        while transport.get_write_buffer_size() and not transport.is_closing():
             if time.monotonic() > deadline:
                 transport.abort()
             await asyncio.sleep(FLUSHED)
-        return False
+        if transport.is_closing():
+            await asyncio.sleep(0)  # what broke it is told by now
+        return transport.get_write_buffer_size() == 0 and not self._broken
 
     def _interrupted(self, data: bytes) -> None:
         """More came before the answer was found."""

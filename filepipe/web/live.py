@@ -80,7 +80,7 @@ class Handover:
                 return
             if parcel.first:
                 await writer.write((parcel.first,))
-            if rendezvous.kind is Kind.QUEUE:
+            if rendezvous.kind is Kind.QUEUE and len(parcel.first) != parcel.meta.length:
                 await rendezvous.tried()
             await self._pumps.receive_here(request, writer, parcel.chunks)
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from modes import Mode
+
 INTRO = """\
 # Benchmarks
 
@@ -17,30 +19,10 @@ generator and the servers on the same cores. Each cell is the median of the roun
 (least-most). In each round every server starts anew in an empty folder, one after the other,
 every second round in the opposite order.
 "filepipe ÷ it" divides the two values of the same round: for GB/s and pairs more than 1 is
-better for filepipe, for CPU and memory less than 1. A server that runs twice, as "(again)",
+better for filepipe, for CPU, times and memory less than 1. A server that runs twice, as "(again)",
 shows how much is noise. GB is 10^9 bytes; CPU is the server's own.
 [bench/README.md](../bench/README.md) tells what is measured and where the peers come from.
 """
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One number of a run: its name in the generator's line, its heading, its decimals."""
-
-    key: str
-    heading: str
-    decimals: int
-
-
-@dataclass(frozen=True)
-class Mode:
-    """One way to load a server, and what its table shows."""
-
-    name: str
-    title: str
-    words: tuple[str, ...]
-    metrics: tuple[Metric, ...]
-    serve: tuple[str, ...] = ()
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import resource
 import shlex
 import shutil
 import subprocess
@@ -10,55 +11,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from report import Metric, Mode, Runs, page, table
+from modes import MODES, Mode
+from report import Runs, page, table
 from servers import RunError, Server, filepipe, parse_peer, running
 
 GENERATOR = Path(__file__).with_name("pipeload")
 BINARY = GENERATOR / "pipeload"
-
-RATE = (Metric("gb_per_s", "GB/s", 2), Metric("cpu_s_per_gb", "CPU s per GB", 2))
-PAIRS = (
-    Metric("pairs_per_s", "pairs/s", 0),
-    Metric("cpu_ms_per_pair", "CPU ms per pair", 3),
-    Metric("p99_ms", "p99 ms", 1),
-)
-LATE = (
-    Metric("put_gb_per_s", "PUT GB/s", 2),
-    Metric("put_cpu_s_per_gb", "PUT CPU s per GB", 2),
-    Metric("get_gb_per_s", "GET GB/s", 2),
-    Metric("get_cpu_s_per_gb", "GET CPU s per GB", 2),
-)
-MODES = (
-    Mode("stream", "A reader takes {size} while it is written", ("-mode", "stream"), RATE),
-    Mode(
-        "chunked",
-        "The same, written without a Content-Length",
-        ("-mode", "stream", "-chunked"),
-        RATE,
-    ),
-    Mode("late", "{size} written whole, then read", ("-mode", "late"), LATE),
-    Mode("pairs", "PUT and GET of 1 KiB, 16 at once, connections kept", ("-mode", "pairs"), PAIRS),
-    Mode(
-        "pairs-new",
-        "PUT and GET of 1 KiB, 16 at once, each on a new connection",
-        ("-mode", "pairs", "-keepalive=false"),
-        PAIRS,
-    ),
-    Mode(
-        "idle",
-        "500 readers wait for keys that nobody writes",
-        ("-mode", "idle"),
-        (Metric("kib_per_reader", "KiB per waiting GET", 1),),
-    ),
-    Mode(
-        "stuck",
-        "8 readers of {size} stop after the head (filepipe: --max-memory 64M)",
-        ("-mode", "stuck"),
-        (Metric("above_idle_mib", "MiB above idle", 1),),
-        serve=("--max-memory", "64M"),
-    ),
-)
-SIZED = ("stream", "chunked", "late", "stuck")
+# What 5,000 readers need, on either side, with room for the server's own files.
+OPEN_FILES = 16_384
 
 
 def parse_size(text: str) -> int:
@@ -112,8 +72,9 @@ def parse_arguments() -> argparse.Namespace:
         action="append",
         default=[],
         type=peer,
-        metavar="NAME=COMMAND",
-        help="a server to measure beside ours; {port} and {dir} are filled in; repeatable",
+        metavar="NAME[WORDS]=COMMAND",
+        help="a server to measure beside ours; {port} and {dir} are filled in; [WORDS], "
+        "which may be left out: the modes that it takes part in, method=, prefix=; repeatable",
     )
     parser.add_argument(
         "--modes",
@@ -141,9 +102,9 @@ def build() -> None:
 def measure(server: Server, mode: Mode, size: int) -> dict[str, float]:
     """Load one fresh server once; raises RunError with the reason when it breaks."""
     words = mode.words + server.words
-    if mode.name in SIZED:
+    if mode.sized:
         words += ("-size", str(size))
-    with running(server, mode.serve if server.ours else ()) as (pid, port):
+    with running(server) as (pid, port):
         command = [str(BINARY), "-addr", f"127.0.0.1:{port}", "-pid", str(pid), *words]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     try:
@@ -162,9 +123,6 @@ def run_mode(mode: Mode, servers: list[Server], rounds: int, size: int) -> Runs:
     """
     runs = Runs(mode, results={server.name: [] for server in servers})
     runs.control = _control(servers)
-    for server in servers:
-        if mode.name in server.cannot:
-            runs.failures[server.name] = server.cannot[mode.name]
     for number in range(1, rounds + 1):
         for server in servers if number % 2 else reversed(servers):
             if server.name in runs.failures:
@@ -187,31 +145,40 @@ def _control(servers: list[Server]) -> tuple[str, str]:
     return again.removesuffix(" (again)"), again
 
 
-def sides(peers: list[Server]) -> list[Server]:
-    """List who runs in each round: filepipe, the peers, and one of them a second time."""
-    ours = filepipe()
-    first = peers[0] if peers else ours
-    again = Server(f"{first.name} (again)", first.command, first.ours)
-    return [ours, *peers, again]
+def sides(mode: Mode, peers: list[Server]) -> list[Server]:
+    """List who runs in each round: filepipe, the mode's peers, and one of them a second time."""
+    ours = filepipe(mode)
+    present = [peer for peer in peers if mode.name in peer.modes]
+    return [*ours, *present, (present or ours)[0].again()]
+
+
+def allow_connections() -> None:
+    """Raise the limit of open files, for ourselves and all that we start, as far as we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def main() -> int:
     """Measure all modes; the status is 1 when filepipe failed in one."""
     arguments = parse_arguments()
     names = [peer.name for peer in arguments.peer]
-    if len(set(names) | {"filepipe"}) != len(names) + 1:
-        raise SystemExit("Each peer needs a name of its own, other than filepipe.")
+    ours = {server.name for mode in MODES for server in filepipe(mode)}
+    if len(ours.union(names)) != len(ours) + len(names):
+        raise SystemExit(f"Each peer needs a name of its own, not one of ours: {sorted(ours)}.")
     build()
-    servers = sides(arguments.peer)
+    allow_connections()
     every = []
     for mode in arguments.modes:
         titled = replace(mode, title=mode.title.format(size=shown(arguments.size)))
+        servers = sides(mode, arguments.peer)
         every.append(run_mode(titled, servers, arguments.rounds, arguments.size))
         print(table(every[-1]), flush=True)
     if arguments.markdown:
         command = shlex.join(["python", *sys.argv])
         arguments.markdown.write_text(page(command, arguments.rounds, every))
-    return int(any("filepipe" in runs.failures for runs in every))
+    return int(any(ours & runs.failures.keys() for runs in every))
 
 
 if __name__ == "__main__":

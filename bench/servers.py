@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import socket
@@ -10,9 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
+
+from modes import MODES, Mode
 
 START_SECONDS = 20
 STOP_SECONDS = 3
@@ -24,46 +27,65 @@ class RunError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """One side of the comparison: a name, and a command with {port} and {dir}."""
+    """One side of the comparison: a name, a command with {port} and {dir}, and how to write to it.
+
+    `modes` are the names of those that it takes part in.
+    """
 
     name: str
     command: tuple[str, ...]
+    modes: frozenset[str]
+    words: tuple[str, ...] = ()
     ours: bool = False
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """What the load generator must know to write to this server."""
-        if "httpipe" in self.name:
-            return ("-method", "POST", "-prefix", "/channels/bench/")
-        return ()
-
-    @property
-    def cannot(self) -> dict[str, str]:
-        """The modes that make no sense here, with the reason."""
-        if "httpipe" in self.name:
-            ends = "does not end its reader when the writer gave a Content-Length"
-            return {"stream": ends} | dict.fromkeys(("late", "stuck"), "keeps nothing")
-        if "piping" in self.name:
-            return dict.fromkeys(("late", "stuck"), "keeps nothing")
-        return {}
+    def again(self) -> "Server":
+        """Give the same server once more, to see how far it is from itself."""
+        return replace(self, name=f"{self.name} (again)")
 
 
-def filepipe() -> Server:
-    """Our daemon, as the interpreter that runs this file has it installed."""
-    command = (sys.executable, "-m", "filepipe", "serve")
-    address = ("--listen", "127.0.0.1:{port}", "--data-dir", "{dir}")
-    return Server("filepipe", command + address, ours=True)
+def filepipe(mode: Mode) -> list[Server]:
+    """Our daemon, as the interpreter that runs this file has it installed, once a protocol."""
+    return [
+        Server(
+            "filepipe" if number == 0 else f"filepipe {protocol}",
+            (sys.executable, "-m", "filepipe", "serve", *_address(protocol), *mode.serve),
+            frozenset((mode.name,)),
+            ("-prefix", prefix),
+            ours=True,
+        )
+        for number, (protocol, prefix) in enumerate(mode.ours)
+    ]
+
+
+def _address(protocol: str) -> tuple[str, ...]:
+    listener = "127.0.0.1:{port}" + ("" if protocol == "auto" else f"={protocol}")
+    return ("--listen", listener, "--data-dir", "{dir}")
 
 
 def parse_peer(text: str) -> Server:
-    """Read NAME=COMMAND; the command runs without a shell."""
-    name, mark, command = text.partition("=")
-    words = tuple(shlex.split(command))
-    if not (name and mark and words):
-        raise ValueError(f"a peer is NAME=COMMAND, not {text!r}")
-    if "{port}" not in command:
-        raise ValueError(f"the command of {name} has no {{port}}")
-    return Server(name, words)
+    """Read NAME=COMMAND or NAME[WORD,WORD]=COMMAND; the command runs without a shell.
+
+    A WORD is the name of a mode, or method=... or prefix=... for how the peer is written to.
+    Without a mode's name the peer takes part in all that do not ask for it.
+    """
+    parts = re.fullmatch(r"([^][=]+)(?:\[([^][]*)\])?=(.*)", text, re.DOTALL)
+    command = tuple(shlex.split(parts[3])) if parts else ()
+    if not (parts and command):
+        raise ValueError(f"a peer is NAME=COMMAND or NAME[MODE,MODE]=COMMAND, not {text!r}")
+    if "{port}" not in parts[3]:
+        raise ValueError(f"the command of {parts[1]} has no {{port}}")
+    modes: set[str] = set()
+    words: list[str] = []
+    for word in parts[2].split(",") if parts[2] else ():
+        option, mark, value = word.partition("=")
+        if mark and option in ("method", "prefix"):
+            words += [f"-{option}", value]
+        elif any(word == mode.name for mode in MODES):
+            modes.add(word)
+        else:
+            raise ValueError(f"{parts[1]}: {word!r} is neither a mode nor method= or prefix=")
+    usual = {mode.name for mode in MODES if not mode.asked}
+    return Server(parts[1], command, frozenset(modes or usual), tuple(words))
 
 
 def free_port() -> int:
@@ -74,14 +96,14 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(server: Server, more: tuple[str, ...] = ()) -> Iterator[tuple[int, int]]:
+def running(server: Server) -> Iterator[tuple[int, int]]:
     """Run the server in an empty folder; gives its process id and port."""
     with tempfile.TemporaryDirectory(prefix="filepipe-bench-") as scratch:
         data = Path(scratch, "data")
         data.mkdir()
         port = free_port()
         places = {"{port}": str(port), "{dir}": str(data)}
-        command = [_filled(word, places) for word in server.command + more]
+        command = [_filled(word, places) for word in server.command]
         # Files that an earlier server left behind must not be written to disk meanwhile.
         os.sync()
         with Path(scratch, "log").open("w+b") as log:

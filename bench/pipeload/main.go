@@ -17,13 +17,14 @@ import (
 
 // options is what the command line says.
 type options struct {
-	addr, method, prefix, first string
-	mode                        string
-	pid                         int
-	size                        int64
-	readers, count, workers     int
-	chunked, keepalive, verify  bool
-	timeout                     time.Duration
+	addr, method, first              string
+	prefix, suffix                   string
+	mode                             string
+	pid                              int
+	size                             int64
+	readers, count, workers, senders int
+	chunked, keepalive, verify       bool
+	timeout                          time.Duration
 
 	deadline time.Time
 }
@@ -40,11 +41,12 @@ type mode struct {
 }
 
 var modes = map[string]mode{
-	"stream": {run: stream, size: 1 << 30, readers: 1},
-	"late":   {run: late, size: 1 << 30},
-	"pairs":  {run: pairs, size: 1 << 10, count: 6000},
-	"idle":   {run: idle, size: 1 << 10, count: 500},
-	"stuck":  {run: stuck, size: 1 << 30, readers: 8},
+	"stream":  {run: stream, size: 1 << 30, readers: 1},
+	"late":    {run: late, size: 1 << 30},
+	"pairs":   {run: pairs, size: 1 << 10, count: 6000},
+	"idle":    {run: idle, size: 1 << 10, count: 500},
+	"stuck":   {run: stuck, size: 1 << 30, readers: 8},
+	"waiting": {run: waiting, size: 1 << 10, count: 5000},
 }
 
 func modeNames() string {
@@ -61,12 +63,14 @@ func parseOptions() options {
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "where the server listens")
 	flag.IntVar(&o.pid, "pid", 0, "the server's process; 0 measures neither CPU nor memory")
 	flag.StringVar(&o.mode, "mode", "stream", modeNames())
-	flag.Int64Var(&o.size, "size", 0, "bytes of a body (0: 1024 in pairs, else 1 GiB)")
+	flag.Int64Var(&o.size, "size", 0, "bytes of a body (0: 1 GiB where one is moved, else 1024)")
 	flag.IntVar(&o.readers, "readers", 0, "readers of the key (0: 1 in stream, 8 in stuck)")
-	flag.IntVar(&o.count, "n", 0, "pairs, or waiting readers in idle (0: 6000, 500)")
+	flag.IntVar(&o.count, "n", 0, "pairs, or readers in idle and waiting (0: 6000, 500, 5000)")
 	flag.IntVar(&o.workers, "c", 16, "pairs that run at once")
+	flag.IntVar(&o.senders, "senders", 500, "of the readers in waiting, how many are sent to")
 	flag.StringVar(&o.method, "method", "PUT", "the writer's method")
 	flag.StringVar(&o.prefix, "prefix", "/", "the path before the key")
+	flag.StringVar(&o.suffix, "suffix", "", "what follows the key, as ?n=4")
 	flag.StringVar(&o.first, "first", "get", "who comes first in stream and pairs: get, put")
 	flag.BoolVar(&o.chunked, "chunked", false, "write without a Content-Length")
 	flag.BoolVar(&o.keepalive, "keepalive", true, "keep connections in pairs where the server does")
@@ -96,6 +100,9 @@ func (o *options) complete() error {
 	}
 	if o.size < 0 || o.readers < 0 || o.count < 0 || o.workers < 1 {
 		return fmt.Errorf("-size, -readers, -n and -c are positive numbers")
+	}
+	if o.senders < 1 || (o.mode == "waiting" && o.senders > o.count) {
+		return fmt.Errorf("-senders is at least 1 and at most -n")
 	}
 	o.deadline = time.Now().Add(o.timeout)
 	return nil

@@ -20,6 +20,7 @@ func (o options) startOfHead(method, key string) []byte {
 	b = append(b, ' ')
 	b = append(b, o.prefix...)
 	b = append(b, key...)
+	b = append(b, o.suffix...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, o.addr...)
 	b = append(b, "\r\n"...)
@@ -98,10 +99,19 @@ func (w *wire) opened() (answer, error) {
 
 // rest reads the body that belongs to the head.
 func (w *wire) rest(o options, a answer, key string) error {
-	use := ignore
+	return w.restWith(o, a, o.use(key))
+}
+
+// use is what happens to the bytes of the key.
+func (o options) use(key string) func(int64, []byte) error {
 	if o.verify {
-		use = patternOf(key, o.size).check
+		return patternOf(key, o.size).check
 	}
+	return ignore
+}
+
+// restWith reads the body that belongs to the head and hands its pieces to use.
+func (w *wire) restWith(o options, a answer, use func(int64, []byte) error) error {
 	n, err := w.body(a, use)
 	if err != nil {
 		return fmt.Errorf("the reader has %d of %d bytes: %w", n, o.size, err)

@@ -5,7 +5,6 @@ import (
 	"sort"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -160,76 +159,15 @@ func percentiles(workers []*worker, out result) {
 	for _, w := range workers {
 		all = append(all, w.times...)
 	}
-	if len(all) == 0 {
-		return
+	if len(all) > 0 {
+		spread(all, out)
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
-	out["p50_ms"] = all[len(all)/2].Seconds() * 1e3
-	out["p99_ms"] = all[len(all)*99/100].Seconds() * 1e3
 }
 
-// idle lets readers wait for keys that nobody writes, and says what each costs in memory.
-func idle(o options) (result, error) {
-	out := result{"waiting": o.count}
-	first := &worker{o: o}
-	if err := first.pair(newKey()); err != nil {
-		return out, err
-	}
-	before, err := memoryKiB(o.pid, "VmRSS")
-	if err != nil {
-		return out, err
-	}
-	waiting := make([]*wire, o.count)
-	key := newKey()
-	for i := range waiting {
-		if waiting[i], err = ask(o, key+"-"+strconv.Itoa(i), smallBuffer); err != nil {
-			return out, err
-		}
-	}
-	// The largest of a second: servers may answer waiting readers after few seconds.
-	most := before
-	for i := 0; i < 10; i++ {
-		time.Sleep(settle)
-		now, err := memoryKiB(o.pid, "VmRSS")
-		if err != nil {
-			return out, err
-		}
-		if now > most {
-			most = now
-		}
-	}
-	for i, w := range waiting {
-		if err := w.silent(); err != nil {
-			return out, fmt.Errorf("waiting reader %d: %w", i, err)
-		}
-	}
-	out["idle_kib"] = before
-	out["kib_per_reader"] = float64(most-before) / float64(o.count)
-	return out, nil
-}
-
-// silent makes sure that the server has neither answered nor hung up.
-func (w *wire) silent() error {
-	raw, err := w.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var n int
-	var peeked error
-	err = raw.Read(func(fd uintptr) bool {
-		one := make([]byte, 1)
-		n, _, peeked = syscall.Recvfrom(int(fd), one, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if peeked == syscall.EAGAIN {
-		return nil
-	}
-	if peeked == nil && n > 0 {
-		_, err := w.opened()
-		return fmt.Errorf("it was answered (%v)", err)
-	}
-	return fmt.Errorf("the server hung up (%v)", peeked)
+// spread puts the middle, the 99th of 100 and the largest of the times into the result.
+func spread(times []time.Duration, out result) {
+	sort.Slice(times, func(i, j int) bool { return times[i] < times[j] })
+	out["p50_ms"] = times[len(times)/2].Seconds() * 1e3
+	out["p99_ms"] = times[len(times)*99/100].Seconds() * 1e3
+	out["max_ms"] = times[len(times)-1].Seconds() * 1e3
 }

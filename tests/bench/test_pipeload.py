@@ -114,11 +114,17 @@ def _answer_all(listener: socket.socket, reply: bytes) -> None:
         pytest.param("-mode stream -readers 3", "gb_per_s", id="readers-first"),
         pytest.param("-mode stream -first put", "gb_per_s", id="writer-first"),
         pytest.param("-mode stream -chunked", "gb_per_s", id="chunked"),
+        pytest.param(
+            "-mode stream -method POST -readers 2 -suffix ?n=2", "gb_per_s", id="rendezvous"
+        ),
         pytest.param("-mode late", "put_gb_per_s", id="late-put"),
         pytest.param("-mode late -chunked", "get_gb_per_s", id="late-get-chunked"),
         pytest.param("-mode pairs -n 60 -c 4 -size 1024", "pairs_per_s", id="pairs"),
         pytest.param("-mode pairs -n 60 -c 4 -keepalive=false", "p99_ms", id="pairs-new"),
         pytest.param("-mode pairs -n 60 -c 4 -first put -size 9", "p50_ms", id="pairs-put-first"),
+        pytest.param(
+            "-mode pairs -n 60 -c 4 -method POST -prefix /channels/bench/", "p99_ms", id="messages"
+        ),
         pytest.param("-mode stuck -readers 2", "seconds", id="stuck"),
     ],
 )
@@ -144,6 +150,17 @@ def test_idle_counts_memory_of_waiting_readers(load: Load, daemon: tuple[int, in
     assert status == 0
     assert line["kib_per_reader"] >= 0
     assert line["waiting"] == 20
+
+
+def test_waiting_times_senders_while_the_others_wait(load: Load, daemon: tuple[int, int]) -> None:
+    """Some of the waiting readers get their key, and the time to its first byte is known."""
+    port, pid = daemon
+    words = "-mode waiting -n 20 -senders 5 -method POST -verify"
+    status, line = load(port, "-pid", str(pid), *words.split())
+    assert "error" not in line
+    assert status == 0
+    assert line["kib_per_reader"] >= 0
+    assert 0 < line["p50_ms"] <= line["p99_ms"] <= line["max_ms"]
 
 
 @pytest.mark.parametrize(
@@ -191,13 +208,14 @@ def test_short_small_body_ends_the_run_with_an_error(
     assert "5 of 9 bytes" in line["error"]
 
 
+@pytest.mark.parametrize("words", ["-mode idle", "-mode waiting -senders 2"])
 def test_answered_readers_are_no_waiting_readers(
-    load: Load, answering: Callable[[bytes], int]
+    load: Load, answering: Callable[[bytes], int], words: str
 ) -> None:
-    """Idle fails when the server answers what it should keep waiting."""
+    """Both fail when the server answers what it should keep waiting."""
     size = ["-size", "5", "-first", "put"]
     port = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n12345")
-    status, line = load(port, "-mode", "idle", "-n", "2", *size)
+    status, line = load(port, "-n", "2", *size, *words.split())
     assert status == 1
     assert "waiting reader 0" in line["error"]
 
@@ -207,6 +225,13 @@ def test_unknown_mode_is_refused(load: Load) -> None:
     status, line = load(1, "-mode", "fast")
     assert status == 1
     assert "late, pairs, stream" in line["error"]
+
+
+def test_more_senders_than_readers_are_refused(load: Load) -> None:
+    """Each sender needs a reader of its own."""
+    status, line = load(1, "-mode", "waiting", "-n", "2", "-senders", "3")
+    assert status == 1
+    assert "-senders is at least 1 and at most -n" in line["error"]
 
 
 def test_generator_is_clean(go: str) -> None:
@@ -227,15 +252,20 @@ def test_runner_writes_a_page(go: str, tmp_path: Path) -> None:
     """One round gives a page with machine, command, one table a mode and the failed peer."""
     page = tmp_path / "page.md"
     peer = "gone=/nonexistent/server {port}"
-    words = ["--modes", "stream,late", "--rounds", "1", "--size", "2M", "--markdown", str(page)]
-    done = _run("--peer", peer, *words)
+    names = ["--modes", "rendezvous-4,late"]
+    words = ["--rounds", "1", "--size", "2M", "--markdown", str(page)]
+    done = _run("--peer", peer, *names, *words)
     assert done.returncode == 0, done.stderr
     text = page.read_text()
     assert text.startswith("# Benchmarks\n")
     assert f"--peer '{peer}'" in text
     assert text.count("| filepipe | ") == 2
     assert "## 2 MiB written whole, then read" in text
-    assert "- gone: failed: cannot start /nonexistent/server: No such file" in text
+    # It takes part in what its --peer names, or without that in what does not ask for it.
+    first, second = text.split("\n## ")[1:]
+    assert "- filepipe ÷ filepipe (again): " in first
+    assert "gone" not in first
+    assert "- gone: failed: cannot start /nonexistent/server: No such file" in second
     assert text.endswith(done.stdout.rpartition("##")[2].rstrip("\n") + "\n")
 
 
@@ -243,6 +273,8 @@ def test_runner_writes_a_page(go: str, tmp_path: Path) -> None:
     ("words", "says"),
     [
         (["--peer", "nothing"], "a peer is NAME=COMMAND"),
+        (["--peer", "a[late=server {port}"], "a peer is NAME=COMMAND or NAME[MODE,MODE]=COMMAND"),
+        (["--peer", "a[late,fast]=server {port}"], "a: 'fast' is neither a mode nor method="),
         (["--peer", "a=server -p 80"], "has no {port}"),
         (["--modes", "fast"], "no mode 'fast'"),
         (["--size", "much"], "is no size"),
@@ -254,3 +286,11 @@ def test_runner_refuses_a_wrong_argument(words: list[str], says: str) -> None:
     done = _run(*words)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_readme_lists_every_mode() -> None:
+    """The runner names its modes when one is wrong, and each has its line in the README."""
+    names = _run("--modes", "fast").stderr.strip().partition("there are ")[2].split(", ")
+    readme = (ROOT / "bench" / "README.md").read_text()
+    assert "rendezvous" in names
+    assert [name for name in names if f"\n| `{name}` |" not in readme] == []

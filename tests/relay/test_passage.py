@@ -1,6 +1,7 @@
 """From one socket to several: every byte, in step, and the end held back."""
 
 import asyncio
+import os
 import resource
 import sys
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from filepipe.errors import Broken, TooManyFiles
-from filepipe.relay import moves
+from filepipe.relay import moves, passage
 from filepipe.relay.moves import STEP
 from filepipe.relay.passage import Sink
 from tests.relay.descriptors import open_descriptors
@@ -20,11 +21,12 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-async def whole(crossing):
+async def whole(crossing, *, sent=False):
     """Everything arrives everywhere, is counted, and was asked for once."""
-    sending, reading = crossing.send(), crossing.read()
+    sending, reading = sent or crossing.send(), crossing.read()
     await crossing.passing
-    await sending
+    if not sent:
+        await sending
     size = len(crossing.data)
     assert await asyncio.gather(*crossing.attached) == [size] * crossing.count
     assert await asyncio.gather(*reading) == [crossing.data] * crossing.count
@@ -86,6 +88,24 @@ async def test_bytes_do_not_wait_for_more(crossing):
             assert await sock_read(reader, 10) == crossing.data[first : first + 10]
     crossing.passing.cancel()
     await asyncio.wait([crossing.passing, *crossing.attached])
+
+
+async def test_more_is_announced_only_if_it_comes(crossing, monkeypatch):
+    """The last bytes are no reason for the kernel to wait for others."""
+    more = []
+    splice = os.splice
+
+    def watched(reading, writing, size, *, flags):
+        if reading == crossing.passage.source.pipe.reading:
+            more.append(bool(flags & os.SPLICE_F_MORE))
+        return splice(reading, writing, size, flags=flags)
+
+    monkeypatch.setattr(moves, "STEP", 4096)
+    monkeypatch.setattr(passage.os, "splice", watched)
+    crossing = crossing(40_000).open()
+    await sock_send(crossing.sender, crossing.data)
+    await whole(crossing.attach_all().pass_on(), sent=True)
+    assert (more[0], more[-1]) == (True, False)
 
 
 # -- in step

@@ -122,6 +122,8 @@ class Walk:
                 self.read(index, 100_000)
             self.step(source)
             self.do("agree", 0, 0)
+        for index in range(len(self.sinks)):
+            self.read(index, 100_000)
 
     def close(self):
         for move in (self.passage.source, *self.sinks):
@@ -145,7 +147,7 @@ STEPS = st.tuples(
     seed=st.randoms(use_true_random=False),
 )
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

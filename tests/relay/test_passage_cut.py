@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from filepipe.errors import Broken
+from filepipe.errors import Broken, TooManyFiles
+from filepipe.relay.moves import STEP
 from filepipe.relay.passage import Sink
 from tests.relay.descriptors import open_descriptors, relay_threads
 from tests.relay.passages import SMALL, Crossing
@@ -54,11 +55,14 @@ async def test_cancelling_the_source(crossing, complete):
 
 async def test_cancelling_while_the_loop_is_asked(crossing):
     """It is over for all, whether or not the last bytes were on their way."""
-    crossing = crossing(10).open().attach_all().pass_on()
+    crossing = crossing(10).open().attach_all()
+
+    def before_last():
+        crossing.passing.cancel()
+
+    crossing.before_last = before_last
+    crossing.pass_on()
     await crossing.send()
-    while not crossing.passage.held:
-        pass  # the loop must not get its turn
-    crossing.passing.cancel()
     await asyncio.wait([crossing.passing, *crossing.attached])
     assert crossing.passing.cancelled()
     assert crossing.attached[0].exception() is None or crossing.sinks[0].moved == 0
@@ -73,6 +77,17 @@ async def test_giving_up(crossing):
     for task in crossing.attached:
         with pytest.raises(Broken, match="the transfer broke off"):
             await task
+
+
+async def test_a_socket_that_cannot_be_watched(crossing, file):
+    """A sink that the kernel refuses fails alone."""
+    crossing = crossing(STEP, 2).open().pass_on()
+    with pytest.raises(TooManyFiles):
+        await crossing.plane.attach(Sink(file, crossing.passage))
+    crossing.attach()
+    sending, reading = crossing.send(), crossing.read()
+    await asyncio.gather(sending, crossing.passing, *crossing.attached)
+    assert await asyncio.gather(*reading) == [crossing.data]
 
 
 async def test_a_cancellation_at_any_moment(crossing):

@@ -171,6 +171,19 @@ async def test_a_sender_that_leaves_while_receivers_are_stuck(crossing, leave, c
     await crossing.all_broken("the sender")
 
 
+async def test_a_sender_that_leaves_while_one_receiver_is_ahead(crossing):
+    """What only some have got already goes with all the rest."""
+    crossing = crossing(6 << 20, 2).open().attach_all(buffer=SMALL).pass_on()
+    sending, reading = crossing.send(), crossing.read(slice(1, None))
+    await crossing.until_stuck()
+    assert crossing.sinks[1].ahead
+    reset(crossing.sender)
+    await crossing.all_broken("the sender")
+    for task in (sending, *reading):
+        task.cancel()
+    await asyncio.wait([sending, *reading])
+
+
 @pytest.fixture(params=["tcp", "unix"])
 def stuck(request, monkeypatch, plane, connect, pairs):
     """Pass on 40 kB that the source's socket holds already, to receivers that do not read."""
@@ -211,6 +224,14 @@ async def test_a_sender_that_leaves_bytes_but_not_all(stuck, leave, count):
     crossing = await stuck(40_001, count)
     leave(crossing.sender)
     await crossing.all_broken("the sender left before its last byte")
+
+
+@pytest.mark.parametrize("stuck", ["tcp"], indirect=True)
+async def test_a_sender_that_resets_with_all_bytes_there(stuck):
+    """A reset is no end, whatever came before it."""
+    crossing = await stuck(40_000, 2)
+    reset(crossing.sender)
+    await crossing.all_broken("the sender's connection broke")
 
 
 async def test_a_sender_that_closes_when_everything_was_taken(crossing):

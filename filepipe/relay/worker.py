@@ -208,8 +208,8 @@ class Worker(threading.Thread):
         move.sock = -1
         if isinstance(move, Intake) and failure is not None:
             self._give_up(move.gauge)
-        move.ended()
         self._on_end(move)
+        move.ended()  # which may end others: what caused it is told first
 
     def _notify(self) -> None:
         if not self._grown:

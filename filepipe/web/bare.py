@@ -16,8 +16,9 @@ class _Untyped(web.StreamResponse):
 
 
 class BareResponse(_Untyped):
-    """A streamed answer."""
+    """A streamed answer, whose head leaves together with its first bytes."""
 
+    _send_headers_immediately = False  # or a client that reads once would get the head alone
     _was_cut = False
 
     def cut(self, request: web.BaseRequest) -> None:

@@ -95,6 +95,25 @@ async def test_receivers_that_leave_while_the_sender_is_silent(crossing):
     await asyncio.wait(crossing.attached)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("culprit", ["source", "sinks"])
+async def test_the_cause_is_told_before_what_follows(crossing, culprit, count):
+    """So that nobody is told that the others left, when it was the sender, or the reverse."""
+    crossing = crossing(100, count).open().attach_all().pass_on()
+    order = []
+    crossing.passing.add_done_callback(lambda _: order.append("source"))
+    for task in crossing.attached:
+        task.add_done_callback(lambda _: order.append("sinks"))
+    await sock_send(crossing.sender, b"part")
+    for reader in crossing.readers:
+        assert await sock_read(reader, 4) == b"part"
+    for sock in [crossing.sender] if culprit == "source" else crossing.readers:
+        sock.close()
+    await asyncio.wait([crossing.passing, *crossing.attached])
+    sinks = ["sinks"] * count
+    assert order == (["source", *sinks] if culprit == "source" else [*sinks, "source"])
+
+
 async def test_a_receiver_that_stalls(crossing, fast_ticks):
     """It is dropped when its time is over, and the others go on."""
     crossing = crossing(6 << 20, 3).open(stall=0.1).attach_all(buffer=SMALL).pass_on()

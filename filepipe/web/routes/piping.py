@@ -202,7 +202,8 @@ class _Telling:
         failure = await self._hand_over()
         status = 200 if failure is None else failure.status
         body = self._narrator.collected().encode()
-        return web.Response(status=status, body=body, headers=_TEXT)
+        headers = {**_TEXT, "Connection": "close"}
+        return web.Response(status=status, body=body, headers=headers)
 
     async def _hand_over(self) -> FilepipeError | None:
         say = self._narrator.say

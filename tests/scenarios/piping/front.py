@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import re
 import socket
 import ssl
 import struct
+import urllib.request
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
+
+import pytest
 
 from tests.conftest import Daemon, curl_command
 from tests.scenarios.peers import at_rest
@@ -121,11 +125,19 @@ class Party:
 
     def broken_lines(self) -> list[str]:
         """What is left of it, after which it must not end well."""
-        lines = []
-        while line := self.response.readline():
-            lines.append(line.decode().rstrip("\n"))
-        assert self.rest() is None
-        return lines
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            self.response.read()
+        return caught.value.partial.decode().splitlines()
+
+    def silent(self) -> bool:
+        """Whether for a moment nothing comes."""
+        self.sock.settimeout(0.05)
+        try:
+            return not self.sock.recv(1)
+        except TimeoutError:
+            return True
+        finally:
+            self.sock.settimeout(20)
 
     def take(self, size: int) -> bytes:
         """The next bytes of the answer's body, exactly so many."""
@@ -229,7 +241,9 @@ class Front:
         sock.connect((host, int(port)))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self.way.listener == TLS:
-            sock = self.trust.wrap_socket(sock, server_hostname="127.0.0.1")
+            sock = self.trust.wrap_socket(
+                sock, server_hostname="127.0.0.1", suppress_ragged_eofs=False
+            )
         if data:
             sock.sendall(data)
         return sock
@@ -284,6 +298,12 @@ class Front:
     def present(self) -> int:
         """How many paths have a sender."""
         return len(self.daemon.state()["keys"])
+
+    def gone(self) -> int:
+        """How many have left before they were answered."""
+        with urllib.request.urlopen(self.daemon.url("/metrics"), timeout=10) as answer:
+            found = re.search(rb'filepipe_responses_total{status="499"} (\d+)', answer.read())
+        return int(found[1]) if found else 0
 
     def at_rest(self) -> bool:
         """Nobody is there and nothing is held."""

@@ -79,8 +79,7 @@ class Passage(Shared):
             self.sinks.remove(sink)
         else:
             self.awaited -= 1
-        # however it ended: one who closes at once may be cut off before its own next turn
-        self.finished += sink.moved == self.length
+        self.finished += sink.failure is None
         self._advance()
         self._begin_or_end()
 
@@ -253,6 +252,8 @@ class Sink(Delivery):
         self.progressed(sent)
         if self.reading == passage.source.pipe.reading:
             passage.emptied(sent)
+        if self.moved == passage.length:
+            return Next.DONE  # at once: a receiver that has everything may close
         return Next.WRITABLE if self.queued else Next.TURN
 
     def begun(self) -> None:
@@ -264,8 +265,6 @@ class Sink(Delivery):
 
     def left(self, events: int) -> FilepipeError | None:
         """A receiver that closes its sending half is gone, as it is for the event loop."""
-        if self.moved == self.passage.length and not self.queued:
-            return None  # it has everything, and closed before its next turn
         return Broken("the receiver left")
 
     def ended(self) -> None:

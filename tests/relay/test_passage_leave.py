@@ -83,6 +83,19 @@ async def test_all_receivers_leave(crossing, count):
     await asyncio.wait([sending])
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_receiver_that_has_everything_may_close(crossing, count):
+    """It is not called lost, however soon it is gone."""
+    for _ in range(20):
+        one = crossing(5000, count).open().attach_all().pass_on()
+        one.sender.send(one.data)
+        for reader in one.readers:
+            assert await sock_read(reader, 5000) == one.data
+            reader.close()
+        await one.passing
+        assert await asyncio.gather(*one.attached) == [5000] * count
+
+
 async def test_receivers_that_leave_while_the_sender_is_silent(crossing):
     """Nothing has to be written to notice it."""
     crossing = crossing(100, 2).open().attach_all().pass_on()

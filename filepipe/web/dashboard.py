@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncGenerator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from aiohttp import web
 
@@ -42,6 +43,21 @@ _HEADERS: Final = {
 }
 
 
+class _Glance(NamedTuple):
+    """A picture with what is needed of it for each who watches."""
+
+    taken: float
+    picture: dict[str, Any]
+    steady: dict[str, Any]
+    event: bytes
+
+    @classmethod
+    def of(cls, taken: float, found: dict[str, Any]) -> _Glance:
+        """What `found`, drawn at the moment `taken`, is for everybody."""
+        event = f"data: {json.dumps(found, separators=(',', ':'))}\n\n".encode()
+        return cls(taken, found, picture.steady(found), event)
+
+
 class Dashboard:
     """The state as each caller may see it; `shows` is the setting of that name."""
 
@@ -59,6 +75,7 @@ class Dashboard:
         self._plane = plane
         self._shows = shows
         self._rates = picture.Rates()
+        self._glances: dict[tuple[bool, Phase], _Glance] = {}
         self._streams = 0
 
     def is_open(self, *, local: bool) -> bool:
@@ -70,12 +87,28 @@ class Dashboard:
         return local or self._shows == "keys"
 
     def picture(self, *, local: bool, whole: bool = False) -> dict[str, Any]:
-        """Everything that this caller may see; `whole` leaves nothing off."""
-        found = picture.totals(self._service, self._shutdown.phase, self._plane.going_out)
+        """Everything that this caller may see; `whole` leaves nothing off.
+
+        Who is not on this machine may get one that is half a second old, however often he asks.
+        """
+        return self._draw(local, whole=whole) if local else self._glance(local=False).picture
+
+    def _draw(self, local: bool, *, whole: bool = False) -> dict[str, Any]:
+        going_out = self._plane.going_out
+        found = picture.totals(self._service, self._shutdown.phase, going_out)
         if self.is_open(local=local):
             named = self.is_named(local=local)
             found |= picture.lists(self._service, self._rates, named=named, whole=whole)
         return found
+
+    def _glance(self, *, local: bool) -> _Glance:
+        """The picture that all who may see the same share for a while."""
+        now = time.monotonic()
+        view = (local, self._shutdown.phase)
+        last = self._glances.get(view)
+        if last is None or now - last.taken > PACE / 2:
+            last = self._glances[view] = _Glance.of(now, self._draw(local))
+        return last
 
     async def watch(self, request: web.BaseRequest, *, local: bool) -> web.StreamResponse:
         """Stream pictures until the caller leaves or the daemon goes down.
@@ -121,11 +154,10 @@ class Dashboard:
         spoke = loop.time()
         ending = False
         while True:
-            found = self.picture(local=local)
-            steady = picture.steady(found)
-            if steady != shown:
-                shown, spoke = steady, loop.time()
-                yield f"data: {json.dumps(found, separators=(',', ':'))}\n\n".encode()
+            glance = self._glance(local=local)
+            if glance.steady != shown:
+                shown, spoke = glance.steady, loop.time()
+                yield glance.event
             elif loop.time() - spoke >= SILENCE:
                 spoke = loop.time()
                 yield b": nothing changed\n\n"

@@ -171,7 +171,7 @@ def test_a_key_in_use(visit: Open, daemon: Daemon, big: Path) -> None:
     page = visit()
     choose(page, "Keep for later", "taken", big)
     send(page)
-    says(page, "Not sent: key already exists (409)")
+    says(page, "Not stored: key already exists (409)")
     expect(page.get_by_role("button", name="Cancel")).to_be_hidden()
 
 
@@ -183,7 +183,7 @@ def test_nobody_came(visit: Open) -> None:
     choose(page, "Hand over live", "lonely", "a.txt")
     send(page)
     says(page, "Waiting for the receiver, then handing over.")
-    says(page, "Not sent: nobody came within 0.5 seconds (408)")
+    says(page, "Did not arrive: nobody came within 0.5 seconds (408)")
 
 
 def test_a_receiver_who_leaves(visit: Open, daemon: Daemon, big: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_receiver_who_leaves(visit: Open, daemon: Daemon, big: Path) -> None:
         send(page)
         read_until(sock, b"\r\n\r\n")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    says(page, re.compile(r"^Not sent: .+ \(502\)$"))
+    says(page, re.compile(r"^Did not arrive: .+ \(502\)$"))
 
 
 def test_cancel(visit: Open, daemon: Daemon) -> None:

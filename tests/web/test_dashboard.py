@@ -138,8 +138,7 @@ def test_keys_are_for_this_machine(
 ) -> None:
     """Others see that something is there, and not what; so does a page that led a browser here."""
     curl("-T", "-", watched.url("/secret-name"), input=b"hello", check=True)
-    picture = stream(request_).event()
-    assert picture["unnamed"]
+    picture = stream(request_).until(lambda picture: picture["unnamed"])
     assert "keys" not in picture
     assert "waiting_keys" not in picture
     assert "secret-name" not in json.dumps(picture)
@@ -236,7 +235,7 @@ async def test_a_watcher_that_takes_nothing(
     app, address = served
     numbers = itertools.count()
     monkeypatch.setattr(
-        app.context.dashboard, "picture", lambda **_: {"n": next(numbers), "x": "x" * 200_000}
+        app.context.dashboard, "_draw", lambda _: {"n": next(numbers), "x": "x" * 200_000}
     )
     with socket.create_connection(address) as sock:
         sock.sendall(EVENTS)
@@ -246,6 +245,29 @@ async def test_a_watcher_that_takes_nothing(
             while app.census.open:
                 await asyncio.sleep(0.01)
     assert next(numbers) < 200
+
+
+async def test_those_who_see_the_same_share_a_picture(
+    served: tuple[App, tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many watch, and however often strangers ask: it is drawn twice a second at most."""
+    monkeypatch.setattr("filepipe.web.dashboard.PACE", 100.0)
+    dashboard = served[0].context.dashboard
+    drawn = []
+    monkeypatch.setattr(dashboard, "_draw", lambda local, **_: drawn.append(local) or {"n": 1})
+    for _ in range(3):
+        assert dashboard.picture(local=False) == {"n": 1}
+    assert drawn == [False]
+    for _ in range(3):
+        dashboard.picture(local=True)
+    assert drawn == [False, True, True, True]
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection(*served[1])
+        writer.write(EVENTS)
+        await reader.readuntil(b"data: ")
+        writer.close()
+        await writer.wait_closed()
+    assert drawn == [False, True, True, True, True]
 
 
 async def test_too_many_watchers(

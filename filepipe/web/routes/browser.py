@@ -167,15 +167,18 @@ def _count(people: Sequence[tuple[int, str]]) -> str:
 
 
 def _cells(key: str | None, *texts: str) -> str:
-    """A line of the table; the labels are for a narrow screen."""
+    """A line of the table; the labels are for a narrow screen, where empty cells are not shown."""
     name = '<span class="soft">hidden</span>' if key is None else escape(key)
-    return _LINE.format(name, *map(escape, texts))
+    return _LINE.format(name, *map(_filled, texts))
+
+
+def _filled(text: str) -> str:
+    return f">{escape(text)}" if text else ' class="none">'
 
 
 _LINE: Final = (
-    '<tr><th scope="row" class="key">{}</th><td data-label="Kind">{}</td>'
-    '<td data-label="Bytes">{}</td><td data-label="Age">{}</td>'
-    '<td data-label="Readers">{}</td></tr>'
+    '<tr><th scope="row" class="key">{}</th><td data-label="Kind"{}</td>'
+    '<td data-label="Bytes"{}</td><td data-label="Age"{}</td><td data-label="Readers"{}</td></tr>'
 )
 
 

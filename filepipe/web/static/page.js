@@ -60,7 +60,8 @@ function say(text, mood) {
 function tell(sent, live, size) {
   const sentence = sent.responseText.trim().slice(0, 300);
   if (sent.status !== 200) {
-    say("Not sent: " + (sentence || "status " + sent.status) + " (" + sent.status + ")", "bad");
+    const what = live ? "Did not arrive: " : "Not stored: ";
+    say(what + (sentence || "refused") + " (" + sent.status + ")", "bad");
   } else if (live) {
     say("Arrived: " + sentence + ".", "good");
   } else {
@@ -78,7 +79,9 @@ function send(body, key, live) {
   }
   watchProgress(sent);
   sent.addEventListener("load", () => tell(sent, live, body.size));
-  sent.addEventListener("error", () => say("The connection broke: it did not arrive whole.", "bad"));
+  sent.addEventListener("error", () => {
+    say("The connection broke: nobody knows whether it arrived whole.", "bad");
+  });
   sent.addEventListener("abort", () => say("Cancelled.", "bad"));
   sent.addEventListener("loadend", () => setSending(false));
   setSending(true);

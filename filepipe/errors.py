@@ -4,6 +4,7 @@ FilepipeError
 ├── Refused                    the caller asked for something we do not do
 │   ├── BadRequest             400  a header, query or setting that cannot be understood
 │   │   └── BadKey             400  a key that breaks the rules of `filepipe.keys`
+│   ├── Unauthorized           401  no credential, or one that is not good
 │   ├── Forbidden              403  understood, and not allowed here
 │   ├── NotFound               404  nothing there, also after waiting
 │   ├── MethodNotAllowed       405  carries the methods that are
@@ -17,11 +18,14 @@ FilepipeError
 │   ├── TooLarge               413  more bytes than the limit for one body
 │   ├── RangeNotSatisfiable    416  carries the length that is known, or None
 │   ├── Misdirected            421  a Host that this listener does not answer to
+│   ├── UnsupportedMedia       415  a body of a type that is not understood here
+│   ├── Unprocessable          422  well-formed, and not what it has to be
 │   ├── ExpectationFailed      417  an Expect other than 100-continue
 │   ├── UnknownCoding          501  a transfer coding that we do not speak
 │   └── UnknownVersion         505  a version of HTTP that we do not speak
 ├── Unavailable                503  nobody's fault, try again later
 │   ├── Draining                    the daemon is going down
+│   ├── Busy                        somebody else is at it
 │   ├── OverBudget                  a memory or disk limit of ours is reached
 │   ├── DiskFull                    the file system has no room
 │   ├── TooManyFiles                no file descriptors left
@@ -63,6 +67,13 @@ class BadKey(BadRequest):
     """The key breaks a rule of `filepipe.keys`."""
 
     code = "bad_key"
+
+
+class Unauthorized(Refused):
+    """No credential, or one that is not good."""
+
+    code = "unauthorized"
+    status = 401
 
 
 class Forbidden(Refused):
@@ -165,6 +176,20 @@ class Misdirected(Refused):
     status = 421
 
 
+class UnsupportedMedia(Refused):
+    """The body is of a type that is not understood here (RFC 9110, 15.5.16)."""
+
+    code = "unsupported_media"
+    status = 415
+
+
+class Unprocessable(Refused):
+    """The body can be read, but is not what it has to be (RFC 9110, 15.5.21)."""
+
+    code = "unprocessable"
+    status = 422
+
+
 class ExpectationFailed(Refused):
     """An Expect other than 100-continue (RFC 9110, 10.1.1)."""
 
@@ -197,6 +222,12 @@ class Draining(Unavailable):
     """The daemon is shutting down and takes nothing new."""
 
     code = "draining"
+
+
+class Busy(Unavailable):
+    """Somebody else is writing there just now."""
+
+    code = "busy"
 
 
 class OverBudget(Unavailable):

@@ -51,6 +51,9 @@ class Entry:
             status = response.status
             await self._finish(request, response)
             return response
+        except asyncio.CancelledError:
+            status = exchange.delivered or LEFT
+            raise
         finally:
             connection.end_request()
             access_log.record(

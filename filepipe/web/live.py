@@ -122,6 +122,7 @@ class Handover:
                     cut(request, framed=length is not None or request.version >= (1, 1))
                 except asyncio.CancelledError:
                     if delivery.arrived():
+                        request[EXCHANGE].delivered = response.status
                         seat.received()
                     raise
                 else:

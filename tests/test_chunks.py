@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filepipe.errors import TooLarge
-from filepipe.protocols.chunks import MOST_PARTS, plan
+from filepipe.chunks import MOST_PARTS, plan
 
 MIB = 1 << 20
 

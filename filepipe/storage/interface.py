@@ -13,11 +13,36 @@ What the storage guarantees:
 - its own exceptions stay inside: full → `DiskFull`, no descriptors → `TooManyFiles`,
   anything else → `StorageFailed`;
 - nothing that it made survives a crash of the process, unless it says that it is durable.
+
+A `Shelf` keeps whole objects under names, durably: that is what an upload is written to. An object
+begins as a `Draft`, which is written in any order and is read by nobody but us, and gets its name
+when it is whole.
+
+What the caller of a shelf guarantees:
+- one `Draft` of a handle at a time; one daemon at a time uses the shelf;
+- writes to the same bytes never overlap; only bytes that were written are read; no byte is written
+  at or behind the size that was announced;
+- `publish` is called when every byte was written, and after a failure or a crash with the same
+  arguments as before, until it returned; then the caller notes the path durably, and only then
+  calls `discard`, which removes what the draft still holds and leaves the object;
+- `discard` or `close` is the last call on a draft, after all others have returned or were
+  cancelled, and on an object `close` is.
+
+What the shelf guarantees:
+- what was written before `sync` was called survives a crash and a power cut once `sync` returned,
+  and so does the object once `publish` returned;
+- a name that can be seen is the whole object, never a part, at any moment and after any crash;
+- a write to the disk that failed when it was to become durable is not tried again: from then on
+  `sync` and `publish` of this draft raise `StorageFailed`;
+- a call that was cancelled has had its whole effect or none when the next one on the same draft has
+  one, and it cancels nobody else's;
+- the event loop never waits, and its own exceptions stay inside, as of a storage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
 
@@ -82,4 +107,110 @@ class Factory(Protocol):
         """Build a storage at `location`, the text after `scheme:` (a folder, a bucket, "").
 
         May read the disk; runs before the daemon serves. Raises `ConfigError`.
+        """
+
+
+class Draft(Protocol):
+    """An object that has no name yet: `size` bytes that are written in any order."""
+
+    @property
+    def handle(self) -> str:
+        """What `Shelf.reopen` knows the draft by, also after a restart."""
+
+    async def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Write all of `data` at `offset`. Writes may run side by side.
+
+        Raises `DiskFull`, `TooManyFiles` or `StorageFailed`.
+        """
+
+    async def sync(self) -> None:
+        """Return once all that was written before the call is durable. Raises as `write` does.
+
+        Callers that come while one waits for the disk share the next wait.
+        """
+
+    async def read(self, offset: int, limit: int) -> bytes:
+        """Between 1 and `limit` bytes from `offset`, b"" at the end. Raises `StorageFailed`."""
+
+    async def publish(self, name: PurePosixPath, *, unique: bool) -> str:
+        """Give the draft its name, below the shelf's root, and return the path that it got.
+
+        With `unique` nothing is ever replaced: where the name is taken, a number is added to it.
+        Without it, whatever has the name is replaced in one step. The folders are made. A retry
+        returns the path of the first time. The draft can still be read.
+
+        Raises `Conflict` where the name cannot be had (a part of it is no folder, or the whole of
+        it is one), `DiskFull`, `TooManyFiles` or `StorageFailed`.
+        """
+
+    async def discard(self) -> None:
+        """Remove every byte that has no name, and let go of the descriptor. Raises nothing."""
+
+    async def close(self) -> None:
+        """Let go of the descriptor and keep the bytes for `Shelf.reopen`. Raises nothing."""
+
+
+class Kept(Protocol):
+    """A whole object that is being read."""
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+
+    async def read(self, offset: int, limit: int) -> bytes:
+        """Between 1 and `limit` bytes from `offset`, b"" at the end. Raises `StorageFailed`."""
+
+    async def descriptor(self) -> int:
+        """An open file for the kernel to read from, valid until `close`; -1 where there is none."""
+
+    async def close(self) -> None:
+        """Let go of the descriptor. Raises nothing."""
+
+
+class Shelf(Protocol):
+    """Keeps whole objects under names. Closed once, after its drafts and objects."""
+
+    async def begin(self, upload_id: str, size: int) -> Draft:
+        """Make a draft with room for `size` bytes.
+
+        `upload_id` is new here: letters, digits, "-" and "_", at most 64, first no "-".
+        Raises `DiskFull`, `TooManyFiles` or `StorageFailed`.
+        """
+
+    async def reopen(self, handle: str, size: int) -> Draft:
+        """The draft as `close` or a crash left it.
+
+        Raises `TooManyFiles`, or `StorageFailed`, also when it is gone.
+        """
+
+    async def drafts(self) -> list[str]:
+        """The handles of all drafts, also of those that a crash left. Raises `StorageFailed`."""
+
+    async def drop(self, handle: str) -> None:
+        """Remove a draft that is not open; one that is gone is fine. Raises `StorageFailed`."""
+
+    async def open(self, path: str) -> Kept:
+        """The object that `publish` called `path`.
+
+        Raises `NotFound` when it is gone, `TooManyFiles` or `StorageFailed`.
+        """
+
+    async def remove(self, path: str) -> None:
+        """Remove the object, durably; one that is gone is fine. Raises `StorageFailed`."""
+
+    async def check(self) -> str | None:
+        """None when the shelf can be used; else one sentence, without places or secrets."""
+
+    async def aclose(self) -> None:
+        """Let go of threads and folders."""
+
+
+class ShelfFactory(Protocol):
+    """What an entry point in the group `filepipe.uploads` names: usually the shelf's class."""
+
+    def __call__(self, location: str, folder: Path) -> Shelf:
+        """Build a shelf at `location`, the text after `scheme:` (a folder, a bucket).
+
+        `folder` is a place on the local disk for what the shelf needs besides; it makes it (0700)
+        if it needs it. May read the disk; runs before the daemon serves. Raises `ConfigError`.
         """

@@ -51,10 +51,9 @@ class Entry:
             status = response.status
             await self._finish(request, response)
             return response
-        except asyncio.CancelledError:
-            status = exchange.delivered or LEFT
-            raise
         finally:
+            if status == LEFT and exchange.delivered is not None:
+                status = exchange.delivered
             connection.end_request()
             access_log.record(
                 self._context.service.statistics,

@@ -173,6 +173,8 @@ class Doorman(asyncio.Protocol):
             self._hand_over(data)
         elif request.missing == 0:
             self._serve(request)
+        elif request.method == "POST":  # its place in a line counts from its head on
+            self._hand_over(data)
         elif not begun:
             self.deadline = time.monotonic() + PATIENCE
 

@@ -80,7 +80,8 @@ class Handover:
                 return
             if parcel.first:
                 await writer.write((parcel.first,))
-            if rendezvous.kind is Kind.QUEUE and len(parcel.first) != parcel.meta.length:
+            more = parcel.first and len(parcel.first) != parcel.meta.length
+            if rendezvous.kind is Kind.QUEUE and more:
                 await rendezvous.tried()
             await self._pumps.receive_here(request, writer, parcel.chunks)
 

@@ -14,6 +14,7 @@ ELSEWHERE = {
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/daemon.py": "tests/scenarios/test_drain.py",
     "filepipe/errors.py": "tests/docs/test_reference.py",
+    "filepipe/records/schema.py": "tests/records/test_database.py",
     "filepipe/storage/interface.py": "tests/backends/test_memory.py",
     "filepipe/testing.py": "tests/backends/test_memory.py",
     "filepipe/web/access_log.py": "tests/logs/test_requests.py",

@@ -1,0 +1,244 @@
+"""Uploads and their stored parts, as rows; each function is part of a transaction of its caller.
+
+A part that is not stored has no row. `status` follows `MOVES`, and nothing else assigns it. Events
+of an upload that is gone raise `NotFound`.
+Times are seconds of the wall clock since 1970, since they outlive the process.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+from filepipe.errors import Conflict, NotFound
+
+Status = Literal["pending", "finalizing", "complete", "failed"]
+Event = Literal["store", "finalize", "complete", "fail"]
+
+MOVES: Mapping[Event, Mapping[Status, Status]] = {
+    "store": {"pending": "pending", "failed": "failed"},
+    "finalize": {"pending": "finalizing", "failed": "finalizing"},
+    "complete": {"finalizing": "complete"},
+    "fail": {"pending": "failed", "finalizing": "failed"},
+}
+"""What each event makes of a status; where it makes nothing, the event is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One upload; sizes in bytes."""
+
+    id: str
+    principal: str
+    """Whose it is."""
+    filename: str
+    folder: str | None
+    storage: str
+    """The name of the backend that holds it."""
+    handle: str
+    """What the backend finds the draft again by."""
+    total_size: int
+    chunk_size: int
+    total_parts: int
+    status: Status
+    unique: bool
+    """Whether the final name is made unique, instead of refused where there is a file already."""
+    checksum_sha256: str | None
+    """What the whole must have, 64 hex digits."""
+    webhook_url: str | None
+    final_path: str | None
+    """Where it is, once it is complete."""
+    error: str | None
+    """Why it failed."""
+    progress: int
+    """Of finalizing, in percent."""
+    created: float
+    active: float
+    """When a part was stored last."""
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One stored part; `sha256` is 64 hex digits, `uploaded` when it was stored."""
+
+    number: int
+    size: int
+    sha256: str
+    uploaded: float
+
+
+def _names(record: type[Upload | Part]) -> str:
+    return ", ".join(f'"{field.name}"' for field in fields(record))
+
+
+_UPLOAD = _names(Upload)
+_PART = _names(Part)
+_INSERT = f"INSERT INTO uploads ({_UPLOAD}) VALUES ({', '.join('?' * len(fields(Upload)))})"  # noqa: S608
+_SELECT = f"SELECT {_UPLOAD} FROM uploads"  # noqa: S608
+_STORE = f"INSERT OR REPLACE INTO parts (upload, {_PART}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+_PARTS = f"SELECT {_PART} FROM parts WHERE upload = ?"  # noqa: S608
+
+
+def _uploads(rows: sqlite3.Cursor) -> list[Upload]:
+    names = [field.name for field in fields(Upload)]
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return [Upload(**{**values, "unique": bool(values["unique"])}) for values in found]
+
+
+def insert(connection: sqlite3.Connection, upload: Upload) -> None:
+    """Add an upload, whose id is new."""
+    connection.execute(_INSERT, tuple(asdict(upload).values()))
+
+
+def find(connection: sqlite3.Connection, upload_id: str) -> Upload | None:
+    """The upload with this id."""
+    found = _uploads(connection.execute(f"{_SELECT} WHERE id = ?", (upload_id,)))
+    return found[0] if found else None
+
+
+def listing(
+    connection: sqlite3.Connection, principal: str, limit: int, before: float | None = None
+) -> list[Upload]:
+    """The newest uploads of a principal, the newest first; only those created before `before`."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE principal = ? AND created < ? ORDER BY created DESC, id LIMIT ?",
+        (principal, float("inf") if before is None else before, limit),
+    )
+    return _uploads(rows)
+
+
+def delete(connection: sqlite3.Connection, upload_id: str) -> bool:
+    """Forget an upload and its parts; whether there was one."""
+    return connection.execute("DELETE FROM uploads WHERE id = ?", (upload_id,)).rowcount > 0
+
+
+# -- parts
+
+
+def store_part(connection: sqlite3.Connection, upload_id: str, part: Part, expires: float) -> int:
+    """Note that a part is stored, and that the upload lives on; how many parts are stored now.
+
+    A part that was stored already is replaced. Raises `Conflict` while the upload is finalizing
+    and once it is complete.
+    """
+    if not _move(connection, upload_id, "store", active=part.uploaded, expires=expires):
+        raise Conflict("the upload takes no parts any more")
+    connection.execute(_STORE, (upload_id, part.number, part.size, part.sha256, part.uploaded))
+    return stored_parts(connection, upload_id)
+
+
+def forget_part(connection: sqlite3.Connection, upload_id: str, number: int) -> None:
+    """Make a part one that is not stored, if it is stored."""
+    connection.execute("DELETE FROM parts WHERE upload = ? AND number = ?", (upload_id, number))
+
+
+def part(connection: sqlite3.Connection, upload_id: str, number: int) -> Part | None:
+    """A stored part."""
+    row = connection.execute(f"{_PARTS} AND number = ?", (upload_id, number)).fetchone()
+    return Part(*row) if row else None
+
+
+def parts(connection: sqlite3.Connection, upload_id: str) -> list[Part]:
+    """Every stored part, by number."""
+    return [Part(*row) for row in connection.execute(f"{_PARTS} ORDER BY number", (upload_id,))]
+
+
+def stored_parts(connection: sqlite3.Connection, upload_id: str) -> int:
+    """How many parts are stored."""
+    found = connection.execute(
+        "SELECT count(*) FROM parts WHERE upload = ?", (upload_id,)
+    ).fetchone()
+    return int(found[0])
+
+
+def touch(connection: sqlite3.Connection, upload_id: str, active: float, expires: float) -> None:
+    """Let an upload live on."""
+    connection.execute(
+        "UPDATE uploads SET active = ?, expires = ? WHERE id = ?", (active, expires, upload_id)
+    )
+
+
+# -- finalizing
+
+
+def begin_finalizing(connection: sqlite3.Connection, upload_id: str) -> bool:
+    """Let nobody store parts any more; False where somebody else finalizes, or has done so."""
+    return _move(connection, upload_id, "finalize", error=None, progress=0)
+
+
+def progress(connection: sqlite3.Connection, upload_id: str, percent: int) -> None:
+    """Note how much of the finalizing is done; nothing once it is over."""
+    connection.execute(
+        "UPDATE uploads SET progress = ? WHERE id = ? AND status = 'finalizing'",
+        (percent, upload_id),
+    )
+
+
+def complete(
+    connection: sqlite3.Connection, upload_id: str, final_path: str, expires: float
+) -> bool:
+    """End the finalizing well; False where nobody was finalizing."""
+    return _move(
+        connection, upload_id, "complete", final_path=final_path, expires=expires, progress=100
+    )
+
+
+def fail(connection: sqlite3.Connection, upload_id: str, error: str) -> bool:
+    """Note why an upload failed; parts may be stored again, and it may be finalized again."""
+    return _move(connection, upload_id, "fail", error=error)
+
+
+def reset_finalizing(connection: sqlite3.Connection, error: str) -> list[Upload]:
+    """Let all fail that a daemon which is gone was finalizing; they, as they are now."""
+    found = connection.execute("SELECT id FROM uploads WHERE status = 'finalizing'").fetchall()
+    for (upload_id,) in found:
+        fail(connection, upload_id, error)
+    return [upload for (upload_id,) in found if (upload := find(connection, upload_id))]
+
+
+def _move(
+    connection: sqlite3.Connection, upload_id: str, event: Event, **changes: float | str | None
+) -> bool:
+    """Whether `MOVES` let the event happen; `changes` are columns that change with it."""
+    row = connection.execute("SELECT status FROM uploads WHERE id = ?", (upload_id,)).fetchone()
+    if row is None:
+        raise NotFound("there is no such upload")
+    after = MOVES[event].get(row[0])
+    if after is None:
+        return False
+    assignments = ", ".join(f"{name} = ?" for name in changes)
+    connection.execute(
+        f"UPDATE uploads SET status = ?, {assignments} WHERE id = ?",  # noqa: S608
+        (after, *changes.values(), upload_id),
+    )
+    return True
+
+
+# -- limits and expiry
+
+
+def expired(connection: sqlite3.Connection, now: float, limit: int) -> list[Upload]:
+    """Uploads whose time is over, the oldest first; none that is being finalized."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE expires <= ? AND status != 'finalizing' ORDER BY expires, id LIMIT ?",
+        (now, limit),
+    )
+    return _uploads(rows)
+
+
+def count_open(connection: sqlite3.Connection, principal: str) -> int:
+    """How many uploads of a principal are not complete."""
+    return _of_open(connection, principal, "count(*)")
+
+
+def bytes_open(connection: sqlite3.Connection, principal: str) -> int:
+    """How many bytes these may come to."""
+    return _of_open(connection, principal, "total(total_size)")
+
+
+def _of_open(connection: sqlite3.Connection, principal: str, figure: str) -> int:
+    query = f"SELECT {figure} FROM uploads WHERE principal = ? AND status != 'complete'"  # noqa: S608
+    return int(connection.execute(query, (principal,)).fetchone()[0])

@@ -62,7 +62,7 @@ class Home(Protocol):
     def end(self, move: Move, failure: FilepipeError | None) -> None:
         """On the thread: `move` is over."""
 
-    def grew(self, what: Shared) -> None:
+    def count(self, what: Shared) -> None:
         """On the thread: the event loop should hear, some time soon, that bytes moved."""
 
 

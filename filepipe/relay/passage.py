@@ -91,7 +91,7 @@ class Passage(Shared):
         """Of `wanted` bytes the first pipe has got `size`."""
         self.held = size
         self.flows = size == wanted
-        self.home.grew(self)
+        self.home.count(self)
         if self.source.moved < self.length:
             self._advance()
         else:

@@ -3,7 +3,8 @@
 Rule 1: other threads talk to it through `_inbox` and an eventfd only.
 Rule 2: an intake and the outflows that follow it live on one worker, so a gauge needs no lock.
 Rule 3: what the event loop hears is throttled: growth at most once in `NOTIFY_EVERY` seconds while
-        bytes stream, at once when the stream pauses; the end of a move always.
+        bytes stream, at once when the stream pauses; how far a passage is, for which nobody
+        waits, every `COUNT_EVERY` seconds; the end of a move always.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from filepipe.errors import Broken, FilepipeError, TooManyFiles
 from filepipe.relay.moves import Gauge, Intake, Move, Next, Outflow, Pipe, Shared, stalled_by
 
 NOTIFY_EVERY = 0.005
+COUNT_EVERY = 0.1
 TICK = 1.0
 """Seconds between two looks for stalled peers."""
 
@@ -45,8 +47,10 @@ class Worker(threading.Thread):
         self._inbox: deque[Callable[[], None]] = deque()
         self._moves: dict[int, Move] = {}
         self._ready: deque[Move] = deque()
-        self._grown: set[Shared] = set()
+        self._grown: set[Gauge] = set()
         self._last_notice = 0.0
+        self._counted: set[Shared] = set()
+        self._last_count = 0.0
         self._last_tick = time.monotonic()
         self._stopping = False
         self._closed = False
@@ -108,9 +112,9 @@ class Worker(threading.Thread):
             self._epoll.unregister(move.sock)
             self._release(move, failure)
 
-    def grew(self, what: Shared) -> None:
-        """Tell the event loop soon that bytes moved."""
-        self._grown.add(what)
+    def count(self, what: Shared) -> None:
+        """Tell the event loop some time soon that bytes moved."""
+        self._counted.add(what)
 
     # -- on the thread
 
@@ -119,11 +123,15 @@ class Worker(threading.Thread):
         while not self._stopping:
             self._poll()
             self._turn()
-            self._notify()
-            self._tick()
+            now = time.monotonic()
+            self._notify(now)
+            self._count(now)
+            self._tick(now)
 
     def _poll(self) -> None:
-        timeout = 0.0 if self._ready else NOTIFY_EVERY if self._grown else TICK
+        timeout = COUNT_EVERY if self._counted else TICK
+        if self._ready or self._grown:
+            timeout = 0.0 if self._ready else NOTIFY_EVERY
         for fd, events in self._epoll.poll(timeout):
             if fd == self._bell:
                 os.eventfd_read(self._bell)
@@ -211,19 +219,24 @@ class Worker(threading.Thread):
         self._on_end(move)
         move.ended()  # which may end others: what caused it is told first
 
-    def _notify(self) -> None:
+    def _notify(self, now: float) -> None:
         if not self._grown:
             return
-        now = time.monotonic()
         if self._ready and now - self._last_notice < NOTIFY_EVERY:
             return
         self._last_notice = now
         grown, self._grown = self._grown, set()
-        for what in grown:
-            self._on_growth(what)
+        for gauge in grown:
+            self._on_growth(gauge)
 
-    def _tick(self) -> None:
-        now = time.monotonic()
+    def _count(self, now: float) -> None:
+        if self._counted and now - self._last_count >= COUNT_EVERY:
+            self._last_count = now
+            counted, self._counted = self._counted, set()
+            for what in counted:
+                self._on_growth(what)
+
+    def _tick(self, now: float) -> None:
         if now - self._last_tick < TICK:
             return
         self._last_tick = now

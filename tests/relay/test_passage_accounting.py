@@ -30,7 +30,7 @@ class Table:
         if move.waits_for is Next.OTHERS:
             move.waits_for = Next.TURN
 
-    def grew(self, what):
+    def count(self, what):
         pass
 
     def end(self, move, failure):

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,7 +16,8 @@ import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
 from filepipe.logs.limiter import KIND, LogLimiter
-from filepipe.logs.render import ConsoleRenderer, prepare, render_json
+from filepipe.logs.outlet import Outlet
+from filepipe.logs.render import ConsoleRenderer, prepare, render_json, timestamp
 
 Schedule = Callable[[Callable[[], None]], object]
 """Calls what it is given, soon and on the same thread."""
@@ -30,9 +32,10 @@ def configure(level: str = "info", fmt: str = "auto", stream: TextIO | None = No
     """
     stream = stream or sys.stderr  # which is None where we were started with stderr closed
     global _stream  # noqa: PLW0603 - there is one log in a process
-    _stream = _Stream(stream)
+    renderer = _renderer(fmt, stream)
+    _stream = _Stream(stream, renderer)
     sink = cast(BinaryIO, _stream)
-    chain: list[Processor] = [LogLimiter(), prepare, _renderer(fmt, stream)]
+    chain: list[Processor] = [LogLimiter(), prepare, renderer]
     structlog.configure(
         processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -40,7 +43,7 @@ def configure(level: str = "info", fmt: str = "auto", stream: TextIO | None = No
         cache_logger_on_first_use=False,
     )
     _bridge(level)
-    plain = chain[-1] is render_json and level in ("debug", "info")
+    plain = renderer is render_json and level in ("debug", "info")
     global _json_sink  # noqa: PLW0603 - there is one log in a process
     _json_sink = _stream.write if plain else None
 
@@ -99,9 +102,11 @@ class _Stream:
     Only the thread that gathers touches what is pending; the lines of others go straight out.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, render: Processor) -> None:
+        self._render = render
         self._stream = stream  # which closes its buffer when nobody knows it any more
         self._buffer: Any = getattr(stream, "buffer", None)
+        self._outlet = _outlet_of(stream)
         self._pending: list[bytes] = []
         self._schedule: Schedule | None = None
         self._thread = 0
@@ -127,13 +132,37 @@ class _Stream:
     def _put(self, lines: bytes) -> None:
         # No room, no reader, closed; or it was never open.
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            self._buffer.write(lines)
-            self._buffer.flush()
+            if self._outlet is None:
+                self._buffer.write(lines)
+                self._buffer.flush()
+            elif not self._buffer.closed and (dropped := self._outlet.write(lines)):
+                self._outlet.write(self._told(dropped))
+
+    def _told(self, dropped: int) -> bytes:
+        # by hand: a logger does not write while it writes
+        event = {
+            "timestamp": timestamp(),
+            "level": "warning",
+            "event": "log lines dropped",
+            "logger": "filepipe.logs",
+            "lines": dropped,
+        }
+        return cast(bytes, self._render(None, "warning", event)) + b"\n"
 
     def gather(self, schedule: Schedule | None) -> None:
         self.write_out()
         self._schedule = schedule
         self._thread = threading.get_ident()
+
+
+def _outlet_of(stream: TextIO | None) -> Outlet | None:
+    """The way out where a reader that does not read would block us."""
+    try:
+        fd = stream.fileno() if stream else -1
+        mode = os.fstat(fd).st_mode
+    except (OSError, ValueError):
+        return None
+    return Outlet(fd) if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else None
 
 
 _stream: _Stream | None = None

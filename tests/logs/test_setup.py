@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import sys
@@ -126,6 +127,21 @@ def test_a_log_that_cannot_be_written_stops_nothing(configured: Callable[..., ob
         get_logger("x").info("nor this")
         # What the buffer still holds must not be written when it is closed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), writing)
+
+
+def test_a_log_that_nobody_reads_stops_nothing(configured: Callable[..., object]) -> None:
+    """Who reads it later is told how much is missing."""
+    configured()
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w") as stream:
+        configure("info", "json", stream)
+        for number in range(2000):
+            get_logger(f"x{number % 100}").info("e", text="x" * 100)
+        os.read(reading, 1 << 20)
+        get_logger("x").info("again")
+        lines = [json.loads(reader.readline()) for _ in range(2)]
+    assert [line["event"] for line in lines] == ["again", "log lines dropped"]
+    assert lines[-1]["lines"] > 100
 
 
 def test_a_closed_stderr_is_no_log(

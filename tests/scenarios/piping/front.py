@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
 import re
@@ -9,6 +10,8 @@ import socket
 import ssl
 import struct
 import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
@@ -37,6 +40,9 @@ FAILED = "[ERROR] Failed to send."
 
 OURS = {"x-content-type-options", "x-request-id", "server", "date"}
 """Names of headers that every answer of ours may have beside those of the original."""
+
+PIECE = 1 << 16
+"""Bytes of a body that are sent at once."""
 
 _numbers = itertools.count(1)
 
@@ -274,6 +280,25 @@ class Front:
     def send(self, path: str, data: bytes, *headers: str, method: str = "POST") -> Sender:
         """A sender who has sent all of it."""
         return self.open(path, len(data), *headers, method=method, first=data)
+
+    @contextlib.contextmanager
+    def sending(
+        self, path: str, data: bytes, *headers: str, method: str = "POST", chunked: bool = False
+    ) -> Iterator[Sender]:
+        """A sender who sends all of it in the background."""
+        length = None if chunked else len(data)
+        sender = self.open(path, length, *headers, method=method)
+
+        def send() -> None:
+            for start in range(0, len(data), PIECE):
+                sender.send(data[start : start + PIECE])
+            if chunked:
+                sender.finish()
+
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(send)
+            yield sender
+            done.result(20)
 
     def receive(self, path: str, *headers: str, receive_buffer: int | None = None) -> Party:
         """A receiver."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -206,8 +205,7 @@ def test_a_large_body(front: Front, path: str) -> None:
     body = body_of(3 * MIB)
     receiver = front.receive(path)
     eventually(lambda: front.waiting() == 1)
-    with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(front.send, path, body)
+    with front.sending(path, body) as sender:
         assert receiver.headers["Content-Length"] == str(len(body))
         assert sha(receiver.rest() or b"") == sha(body)
-        assert sending.result(20).lines()[-1] == RECEIVED
+        assert sender.lines()[-1] == RECEIVED

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filepipe.errors import TooLarge
 from filepipe.chunks import MOST_PARTS, plan
+from filepipe.errors import TooLarge
 
 MIB = 1 << 20
 

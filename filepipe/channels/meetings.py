@@ -82,23 +82,29 @@ class Meetings:
         *,
         strict: bool = False,
     ) -> Channel | Seat | None:
-        """A seat, or the pipe that is there, at the latest after `seconds`; None if nobody came.
+        """A seat among all that there are to be, or the pipe that is there.
 
-        `guest` is what the sender's side gets to see of the receiver; `number` is how many
-        receivers the caller states that there are. A `strict` one does not queue behind a
-        transfer, nor behind as many receivers as there are to be. Raises `WrongNumber`,
-        `InTransfer`, `SeatsTaken`, `Draining`, `TooManyKeys`.
+        At the latest after `seconds`; None if not enough have come. A sender who leaves before
+        takes nobody with him. `guest` is what the sender's side gets to see of the receiver;
+        `number` is how many receivers the caller states that there are. A `strict` one does not
+        queue behind a transfer, nor behind as many receivers as there are to be. Raises
+        `WrongNumber`, `InTransfer`, `SeatsTaken`, `Draining`, `TooManyKeys`.
         """
         deadline = time.monotonic() + seconds
         while True:
             found = self._meet(guest, key, number, strict=strict)
-            if found is not None or (left := deadline - time.monotonic()) <= 0:
-                return found
-            self._check_others(key, number, strict=strict)
-            place = await self._directory.room.wait(key, left, guest, number)
-            if place is not None:
+            left = max(0.0, deadline - time.monotonic())
+            if found is None and left:
+                self._check_others(key, number, strict=strict)
+                place = await self._directory.room.wait(key, left, guest, number)
+                if place is None:
+                    continue
                 assert isinstance(place, Seat)
-                return place
+                found, left = place, max(0.0, deadline - time.monotonic())
+            if not isinstance(found, Seat) or await found.gathered(left):
+                return found
+            if time.monotonic() >= deadline:
+                return None
 
     def _meet(
         self, guest: object, key: Key, number: int | None, *, strict: bool

@@ -8,6 +8,7 @@ Rule 4: it is over when its channel has ended and nobody sits any more; that is 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
@@ -209,6 +210,27 @@ class Seat:
         traceback: TracebackType | None,
     ) -> None:
         self.leave()
+
+    async def gathered(self, seconds: float) -> bool:
+        """Whether everybody is there within `seconds`; if not, the seat is left.
+
+        Raises `Draining` or `Gone`.
+        """
+        rendezvous = self.rendezvous
+        try:
+            async with asyncio.timeout(seconds):
+                while not rendezvous.closed and rendezvous.failure is None:
+                    await rendezvous.progress()
+        except TimeoutError:
+            pass
+        except BaseException:
+            self.leave()
+            raise
+        if not rendezvous.closed:
+            self.leave()
+            if isinstance(rendezvous.failure, Draining | Gone):
+                raise rendezvous.failure
+        return rendezvous.closed
 
     async def started(self) -> Receiver:
         """The way to the bytes, when they come. Raises `Broken`, `Draining` or `Gone`."""

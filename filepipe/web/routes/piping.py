@@ -6,7 +6,6 @@ Where it differs from the original, `docs/decisions/piping.md` says why.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Mapping
 
 from aiohttp import web
@@ -16,7 +15,6 @@ from filepipe.channels.rendezvous import Happening, Rendezvous, Seat
 from filepipe.channels.retention import Retention
 from filepipe.errors import (
     BadRequest,
-    Broken,
     Conflict,
     FilepipeError,
     Forbidden,
@@ -133,21 +131,13 @@ class Piping:
     ) -> web.StreamResponse:
         wait = self._wait(arguments)
         meetings = self._context.service.meetings
-        deadline = time.monotonic() + wait
-        while True:
-            left = max(0.0, deadline - time.monotonic())
-            found = await meetings.take(request, key, left, number, strict=True)
-            if found is None:
-                raise NobodyCame(f"no sender came within {wait:g} seconds")
-            if not isinstance(found, Seat):
-                return await pipes.read(self._context, request, found, _DIALECT)
-            describe = functools.partial(_describe, request, found.rendezvous)
-            try:
-                return await self._context.handover.take(request, found, describe)
-            except Broken:
-                if found.rendezvous.closed:
-                    raise
-                # a sender who left before all were there takes nobody with him: wait for another
+        found = await meetings.take(request, key, wait, number, strict=True)
+        if found is None:
+            raise NobodyCame(f"no sender came within {wait:g} seconds")
+        if not isinstance(found, Seat):
+            return await pipes.read(self._context, request, found, _DIALECT)
+        describe = functools.partial(_describe, request, found.rendezvous)
+        return await self._context.handover.take(request, found, describe)
 
     def _wait(self, arguments: Mapping[str, str]) -> float:
         most = self._context.rules.piping_wait

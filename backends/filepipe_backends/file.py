@@ -1,10 +1,7 @@
 """Blobs in files that have no name: the kernel removes them when the process ends.
 
-Rule 1: a system call that may wait runs on the storage's own threads, never on the event loop.
-Rule 2: a call whose caller was cancelled may still be running. It is kept as an orphan, and the
-        next write, or the close, waits for it: the number of a descriptor that is closed under a
-        running call may already name another file.
-Rule 3: `size` governs. What a failed write left behind it is cut off, or overwritten.
+The rules of `calls` hold, and one more: `size` governs. What a failed write left behind it is cut
+off, or overwritten.
 """
 
 from __future__ import annotations
@@ -13,22 +10,14 @@ import asyncio
 import errno
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from filepipe.errors import (
-    ConfigError,
-    DiskFull,
-    FilepipeError,
-    StorageFailed,
-    TooManyFiles,
-)
-from filepipe_backends.preallocation import preallocate
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from filepipe.errors import ConfigError, StorageFailed
+from filepipe_backends.calls import Calls, made
+from filepipe_backends.preallocation import reserve
 
 THREADS = 4
 """Enough to keep one disk busy; more only wait for each other."""
@@ -43,17 +32,16 @@ PREFIX = ".filepipe-"
 class FileBlob:
     """A file without a name."""
 
-    __slots__ = ("_fd", "_orphans", "_pool", "size")
+    __slots__ = ("_calls", "size")
 
     def __init__(self, fd: int, pool: ThreadPoolExecutor) -> None:
         self.size = 0
-        self._fd = fd
-        self._pool = pool
-        self._orphans: list[Future[Any]] = []
+        self._calls = Calls(fd, pool)
 
     async def append(self, chunks: Sequence[bytes]) -> None:
         """Write the chunks at the end."""
-        await self._call(_write, self._fd, chunks, self.size, tuple(self._orphans))
+        calls = self._calls
+        await calls.run(_write, calls.fd, chunks, self.size, calls.orphans())
         self.size += sum(map(len, chunks))
 
     async def read(self, offset: int, limit: int) -> bytes:
@@ -61,7 +49,7 @@ class FileBlob:
         if offset >= self.size:
             return b""
         count = min(limit, self.size - offset)
-        data = await self._call(os.pread, self._fd, count, offset)
+        data = await self._calls.run(os.pread, self._calls.fd, count, offset)
         if not data:
             raise StorageFailed("the storage failed: a file is shorter than what was written to it")
         return data
@@ -70,31 +58,17 @@ class FileBlob:
         """Do nothing: every append has been written, and nothing here outlives the process."""
 
     async def discard(self) -> None:
-        """Close the file once no thread uses it any more, which frees its blocks."""
-        call = self._pool.submit(_close, self._fd, tuple(self._orphans))
-        await asyncio.shield(asyncio.wrap_future(call))
+        """Close the file, which frees its blocks."""
+        await self._calls.close()
 
     async def descriptor(self) -> int:
         """Name the open file, once no cancelled write of ours can still change it."""
-        if self._orphans:
-            await self._call(wait, tuple(self._orphans))
-        return self._fd
+        await self._calls.settle()
+        return self._calls.fd
 
     def grow(self, size: int) -> None:
         """Count `size` bytes that were written through the descriptor."""
         self.size += size
-
-    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        call = self._pool.submit(function, *args, **kwargs)
-        try:
-            return await asyncio.wrap_future(call)
-        except asyncio.CancelledError:
-            if not call.cancel():
-                self._orphans = [orphan for orphan in self._orphans if not orphan.done()]
-                self._orphans.append(call)
-            raise
-        except OSError as error:
-            raise _translated(error) from error
 
 
 class FileStorage:
@@ -116,29 +90,12 @@ class FileStorage:
 
     async def create(self, expected: int | None = None) -> FileBlob:
         """Make an empty file; raises `DiskFull` at once where `expected` bytes have no room."""
-        call = self._pool.submit(_open, self._folder, expected or 0)
-        try:
-            fd = await asyncio.wrap_future(call)
-        except asyncio.CancelledError:
-            if not call.cancel():
-                call.add_done_callback(_close_result)
-            raise
-        except OSError as error:
-            raise _translated(error) from error
+        fd = await made(self._pool, _open, self._folder, expected or 0)
         return FileBlob(fd, self._pool)
 
     async def aclose(self) -> None:
         """End the threads, after what they still have to do."""
         await asyncio.to_thread(self._pool.shutdown)
-
-
-def _translated(error: OSError) -> FilepipeError:
-    """Say what happened without the path: a client may see it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskFull("disk full, try again later")
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return TooManyFiles("too many open files, try again later")
-    return StorageFailed(f"the storage failed: {error.strerror}")
 
 
 # What follows runs on the threads of the pool, or before serving.
@@ -147,20 +104,11 @@ def _translated(error: OSError) -> FilepipeError:
 def _open(folder: str, expected: int) -> int:
     fd = _open_unnamed(folder)
     try:
-        _check_room(fd, expected)
+        reserve(fd, expected)
     except OSError:
         os.close(fd)
         raise
     return fd
-
-
-def _check_room(fd: int, expected: int) -> None:
-    if not expected or preallocate(fd, expected):
-        return
-    room = os.fstatvfs(fd)
-    # A file system without a limit of its own (tmpfs with size=0) says that it has no blocks.
-    if room.f_blocks and room.f_bavail * room.f_frsize < expected:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _open_unnamed(folder: str) -> int:
@@ -211,14 +159,3 @@ def _write_all(fd: int, views: list[memoryview], offset: int) -> None:
             first += 1
         if written:
             views[first] = views[first][written:]
-
-
-def _close(fd: int, orphans: tuple[Future[Any], ...]) -> None:
-    wait(orphans)
-    with suppress(OSError):
-        os.close(fd)
-
-
-def _close_result(call: Future[int]) -> None:
-    if call.exception() is None:
-        os.close(call.result())

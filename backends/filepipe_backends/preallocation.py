@@ -29,6 +29,19 @@ def _load() -> Callable[..., Any] | None:
 _fallocate = _load()
 
 
+def reserve(fd: int, size: int) -> None:
+    """Give the file `size` bytes of blocks, or see that there is room for them.
+
+    Raises OSError when there is none.
+    """
+    if not size or preallocate(fd, size):
+        return
+    room = os.fstatvfs(fd)
+    # A file system without a limit of its own (tmpfs with size=0) says that it has no blocks.
+    if room.f_blocks and room.f_bavail * room.f_frsize < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def preallocate(fd: int, size: int) -> bool:
     """Give the file `size` bytes of blocks, its length unchanged; False where that is not known.
 

@@ -188,7 +188,7 @@ async def test_no_inodes_left(small, small_folder):
 
 async def test_a_file_system_that_counts_no_blocks_is_not_full(storage, monkeypatch):
     """A tmpfs without a limit says that it has 0 of 0 blocks, where only that can be asked."""
-    monkeypatch.setattr("filepipe_backends.file.preallocate", lambda fd, size: False)
+    monkeypatch.setattr("filepipe_backends.preallocation.preallocate", lambda fd, size: False)
     real = os.fstatvfs
 
     def count_nothing(fd):

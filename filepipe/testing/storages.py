@@ -1,12 +1,4 @@
-"""For authors of storages: a suite that every storage passes, and fakes named for their fault.
-
-class TestMine(StorageSuite):
-    @pytest.fixture
-    async def storage(self):
-        storage = MyStorage("somewhere")
-        yield storage
-        await storage.aclose()
-"""
+"""A suite that every storage passes, and fakes named for their fault."""
 
 from __future__ import annotations
 

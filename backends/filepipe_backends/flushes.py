@@ -1,0 +1,102 @@
+"""To the disk, and only once: what makes written bytes and names survive a power cut.
+
+A kernel that could not write a page may forget it and say so once only; asking again may then
+succeed with the bytes lost. So after the first failure every flush of the same draft fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor
+
+from filepipe.errors import StorageFailed
+from filepipe_backends.calls import Calls
+
+_FULL = getattr(fcntl, "F_FULLFSYNC", None)
+"""Where `fsync` leaves the bytes in the cache of the drive (macOS), this does not."""
+
+_UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY)
+
+
+class Flushes:
+    """The flushes for one draft; all but `share` run on its threads and raise OSError."""
+
+    def __init__(self) -> None:
+        self._failed = False
+        self._running: asyncio.Task[None] | None = None
+        self._next: asyncio.Task[None] | None = None
+
+    async def share(self, calls: Calls, pool: Executor) -> None:
+        """Flush the bytes that were written so far; who comes while one runs shares the next."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._after(self._running, calls, pool))
+            self._next.add_done_callback(_forgive)
+        await asyncio.shield(self._next)
+
+    async def _after(
+        self, running: asyncio.Task[None] | None, calls: Calls, pool: Executor
+    ) -> None:
+        if running is not None:
+            await asyncio.wait({running})
+        self._running, self._next = self._next, None
+        if not calls.closed:  # else everybody who asked was cancelled
+            await calls.run_on(pool, self.data, calls.fd)
+
+    def data(self, fd: int) -> None:
+        """Make the bytes of a file durable, and as much about it as is needed to read them."""
+        self._once(_flush_data, fd)
+
+    def file(self, fd: int) -> None:
+        """Make a file durable."""
+        self._once(_flush, fd)
+
+    def folder(self, fd: int) -> None:
+        """Make the names in a folder durable, where its file system can."""
+        self._once(flush_folder, fd)
+
+    def _once(self, flush: Callable[[int], None], fd: int) -> None:
+        if self._failed:
+            raise StorageFailed("the storage failed: an earlier write did not reach the disk")
+        try:
+            flush(fd)
+        except OSError:
+            self._failed = True
+            raise
+
+
+def flush_folder(fd: int) -> None:
+    """Make the names in a folder durable; nothing where the file system has no such call."""
+    try:
+        _flush(fd)
+    except OSError as error:
+        if error.errno not in _UNABLE:
+            raise
+
+
+def _flush_data(fd: int) -> None:
+    if _FULL is None:
+        os.fdatasync(fd)
+    else:
+        _flush(fd)
+
+
+def _flush(fd: int) -> None:
+    if _FULL is not None:
+        try:
+            fcntl.fcntl(fd, _FULL)
+        except OSError as error:
+            if error.errno not in _UNABLE:
+                raise
+        else:
+            return
+    os.fsync(fd)
+
+
+def _forgive(task: asyncio.Task[None]) -> None:
+    """Look at the failure, since everybody who asked may have been cancelled."""
+    if not task.cancelled():
+        task.exception()

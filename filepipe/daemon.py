@@ -8,11 +8,13 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from filepipe import __version__, activation, logs
 from filepipe.app import App, make_app
 from filepipe.config import Settings
+from filepipe.credentials import Credentials, find_or_make
 from filepipe.listeners import Listener, close_all, open_all
 from filepipe.logs import get_logger
 from filepipe.notify import Notifier
@@ -37,10 +39,19 @@ def run(settings: Settings) -> int:
     inherited = activation.inherited_sockets()
     folder = PrivateFolder(settings.data_dir)
     try:
+        credentials = _credentials(settings, folder.path)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_serve(settings, inherited))
+            return runner.run(_serve(settings, inherited, credentials))
     finally:
         folder.close()
+
+
+def _credentials(settings: Settings, private: Path) -> Credentials:
+    key, secret = (
+        each.get_secret_value() if each else None
+        for each in (settings.api_key, settings.jwt_secret)
+    )
+    return find_or_make(private, key, secret)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -60,7 +71,9 @@ def _raise_file_limit() -> None:
             log.warning("cannot raise the limit of open files", limit=soft, reason=str(error))
 
 
-async def _serve(settings: Settings, inherited: dict[str, list[Any]]) -> int:
+async def _serve(
+    settings: Settings, inherited: dict[str, list[Any]], credentials: Credentials
+) -> int:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_loop_error)
     notifier = Notifier.from_environment()
@@ -69,6 +82,7 @@ async def _serve(settings: Settings, inherited: dict[str, list[Any]]) -> int:
             _on_signals(app.shutdown.signal)
             listeners = await open_all(app, inherited)
             try:
+                _announce(app, listeners, credentials)
                 await _live(app, listeners, notifier)
             finally:
                 close_all(listeners)
@@ -80,7 +94,6 @@ async def _serve(settings: Settings, inherited: dict[str, list[Any]]) -> int:
 
 async def _live(app: App, listeners: Sequence[Listener], notifier: Notifier) -> None:
     """Serve until everything is drained, or is to be cut."""
-    _announce(app, listeners)
     notifier.ready(f"serving on {', '.join(_addresses(listeners))}")
     watchdog = asyncio.create_task(_feed_watchdog(notifier, app))
     try:
@@ -108,8 +121,8 @@ def _on_signals(act: Callable[[], None]) -> None:
         loop.add_signal_handler(number, act)
 
 
-def _announce(app: App, listeners: Sequence[Listener]) -> None:
-    """Say where we listen, and plainly what is open to whom."""
+def _announce(app: App, listeners: Sequence[Listener], credentials: Credentials) -> None:
+    """Say where we listen, and plainly what is open to whom; of a secret only where it is."""
     settings = app.settings
     for listener in listeners:
         for address in listener.addresses:
@@ -129,6 +142,13 @@ def _announce(app: App, listeners: Sequence[Listener]) -> None:
         spill_threshold=settings.spill_threshold,
         data_dir=str(settings.data_dir),
         forwarding=list(settings.forward_allow) or "off",
+    )
+    places = {name: str(path) for name, path in credentials.places.items()}
+    log.info(
+        "uploads",
+        database=str(settings.database_path),
+        key_in=places.get("api_key", settings.source_of("api_key")),
+        signed_by=places.get("jwt_secret", settings.source_of("jwt_secret")),
     )
 
 

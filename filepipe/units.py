@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from filepipe.config import SECRETS_NAME
 from filepipe.errors import ConfigError
 
 ACCOUNT = "filepipe"  # the unit's name, and so the name that DynamicUser= chooses
@@ -40,6 +41,7 @@ class Installation:
 
     program: tuple[str, ...] = ("/usr/local/bin/filepipe",)
     config: Path | None = None
+    secrets: Path | None = None  # beside the settings file
     tls: tuple[Path, Path] | None = None  # certificate and key
     storage_paths: tuple[Path, ...] = ()  # folders of our own outside the state directory
     program_paths: tuple[Path, ...] = ()  # where the program's files are
@@ -143,7 +145,8 @@ def systemd_unit(installation: Installation) -> str:
     for name, path in _private_files(installation):
         # The dynamic account cannot read a private file; the manager can, and passes on a copy.
         before.append(f"LoadCredential={name}:{_line(_absolute(path))}")
-        command += [f"--{name}", f"{_CREDENTIALS}/{name}"]
+        if name != SECRETS_NAME:
+            command += [f"--{name}", f"{_CREDENTIALS}/{name}"]
     program = [path for path in installation.program_paths if _hidden(path)]
     homes = [*program, *filter(_hidden, storage)]
     sandbox = _SANDBOX.format(protect_home="tmpfs" if homes else "yes").splitlines()
@@ -211,6 +214,8 @@ def _volume(path: Path) -> str | None:
 def _private_files(installation: Installation) -> Iterable[tuple[str, Path]]:
     if installation.config is not None:
         yield "config", installation.config
+    if installation.secrets is not None:
+        yield SECRETS_NAME, installation.secrets  # the daemon looks for it beside its settings
     if installation.tls is not None:
         yield from zip(("tls-cert", "tls-key"), installation.tls, strict=True)
 

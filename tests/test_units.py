@@ -87,6 +87,19 @@ def test_private_files_are_credentials() -> None:
     ]
 
 
+def test_secrets_lie_beside_the_settings() -> None:
+    """The daemon finds its copy of the one beside its copy of the other."""
+    files = Installation(config=Path("/etc/f.toml"), secrets=Path("/etc/secrets.toml"))
+    unit = systemd_unit(files)
+    assert values(unit, "LoadCredential") == [
+        "config:/etc/f.toml",
+        "secrets.toml:/etc/secrets.toml",
+    ]
+    assert values(unit, "ExecStart") == [
+        "/usr/local/bin/filepipe serve --config ${CREDENTIALS_DIRECTORY}/config"
+    ]
+
+
 def test_limits_follow_the_settings() -> None:
     """A longer drain gets a longer stop, more memory a higher ceiling, no limit none."""
     unit = systemd_unit(Installation(max_memory=1 << 30, drain_timeout=600.5))

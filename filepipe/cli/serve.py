@@ -1,4 +1,4 @@
-"""`filepipe serve`: every setting is a flag, and nothing about a setting is written here.
+"""`filepipe serve`: settings are flags, but for secrets; nothing about a setting is written here.
 
 Beside them stand the flags of the servers whose protocols are spoken.
 """
@@ -62,7 +62,8 @@ def _argument(setting: Description) -> Argument:
 
 def _signature() -> Signature:
     first = Argument("config", Argument.KEYWORD_ONLY, default=None, annotation=ConfigFile)
-    flags = [*map(_argument, describe()), *spellings.arguments(_text)]
+    settings = [_argument(setting) for setting in describe() if setting.flag]
+    flags = [*settings, *spellings.arguments(_text)]
     return Signature([first, *flags], return_annotation=int)
 
 

@@ -92,7 +92,7 @@ def _is_root() -> bool:
 
 def _installation(config: Path | None) -> Installation:
     """Look at the program that runs now and at the settings that the service will have."""
-    from filepipe.config import Settings, load_settings
+    from filepipe.config import SECRETS_NAME, Settings, load_settings
     from filepipe.units import Installation
 
     settings = load_settings(config=config)
@@ -103,13 +103,18 @@ def _installation(config: Path | None) -> Installation:
                 f"A service does not see {origin}: write that setting into a file"
                 " and name it with --config."
             )
-    file = config or next((Path(o) for o in origins.values() if o != "default"), None)
+    files = {Path(origin) for origin in origins.values() if origin != "default"}
+    secrets = next((file for file in files if file.name == SECRETS_NAME), None)
+    file = config or next((file for file in files if file != secrets), None)
     paths = [] if origins["data_dir"] == "default" else [settings.data_dir / "filepipe"]
+    if origins["database_path"] != "default":
+        paths.append(settings.database_path.parent)
     location = Path(settings.storage.partition(":")[2])
     cert, key = settings.tls_cert, settings.tls_key
     return Installation(
         program=_program(),
         config=file.expanduser().absolute() if file else None,
+        secrets=secrets.absolute() if secrets else None,
         tls=(cert, key) if cert and key else None,
         storage_paths=(*paths, *([location] if location.is_absolute() else [])),
         program_paths=program_paths(),

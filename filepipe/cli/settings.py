@@ -48,6 +48,8 @@ _NO_VALUE = {"size": "unlimited", "duration": "unlimited", "number": "auto"}
 def _for_people(setting: Description, value: Any) -> str:
     if value is None:
         return _NO_VALUE.get(setting.kind, "none")
+    if setting.kind == "secret":
+        return "given, not shown"
     if setting.kind == "size":
         return format_size(value)
     if setting.kind == "duration":
@@ -81,8 +83,8 @@ def init(
 ) -> None:
     """Write a settings file in which each setting is explained and commented out.
 
-    Beside it goes secrets.toml, which only its owner may read. It is made once and never
-    replaced; its keys will guard uploads, which this version does not have yet.
+    Beside it goes secrets.toml, which only its owner may read, with the secrets of uploads. It is
+    made once and never replaced.
     """
     target = (path or _default_path()).expanduser().absolute()
     secret = target.with_name(SECRETS_NAME)
@@ -159,8 +161,9 @@ def _toml(value: object) -> str:
 def secrets_file() -> str:
     """Make up new secrets of 256 bits each."""
     head = _comment(
-        "Secrets of filepipe; nobody else may read this file. They will guard uploads and are not "
-        "used yet."
+        "Secrets of filepipe's uploads; nobody else may read this file. It is read with the "
+        "settings file beside it."
     )
-    keys = "".join(f'{name} = "{secrets.token_hex(32)}"\n' for name in ("api_key", "jwt_secret"))
+    names = [item.name for item in describe() if item.kind == "secret"]
+    keys = "".join(f'{name} = "{secrets.token_hex(32)}"\n' for name in names)
     return f"{head}\n{keys}"

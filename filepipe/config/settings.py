@@ -22,7 +22,7 @@ from filepipe.config.listen import PROTOCOLS, Listen, Scheme
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 Dashboard = Literal["keys", "counts", "off"]
-SettingKind = Literal["switch", "list", "size", "duration", "number", "text"]
+SettingKind = Literal["switch", "list", "size", "duration", "number", "text", "secret"]
 
 # Of the free space; the rest is left to whoever else writes to the same disk.
 _DISK_SHARE = 0.9
@@ -69,6 +69,12 @@ def _max_disk(value: object, info: ValidationInfo) -> int | None:
     return int(room.f_bavail * room.f_frsize * _DISK_SHARE)
 
 
+def _database_path(value: object, info: ValidationInfo) -> Path:
+    if value is None or value == "":
+        return (info.data.get("data_dir") or Path("/")) / "filepipe" / "uploads.db"
+    return values.path(value)
+
+
 _KINDS: dict[object, SettingKind] = {
     _max_disk: "size",
     values.size: "size",
@@ -78,6 +84,8 @@ _KINDS: dict[object, SettingKind] = {
     values.time_limit: "duration",
     values.count: "number",
     values.count_or_auto: "number",
+    values.secret: "secret",
+    values.header_secret: "secret",
 }
 
 
@@ -220,6 +228,19 @@ class Settings(BaseSettings):
     tls_key: Annotated[values.ReadableFile, Names(default="none")] = _setting(
         None, "Private key of the certificate, as PEM; read again when it changes."
     )
+    api_key: Annotated[
+        values.HeaderSecret, Names("", ("API_KEY",), default="made at the first start")
+    ] = _setting(
+        None, "Key of those who may make and manage uploads (X-API-Key), 32 bytes or more."
+    )
+    jwt_secret: Annotated[
+        values.Secret, Names("", ("JWT_SECRET",), default="made at the first start")
+    ] = _setting(None, "Secret with which the tokens of upload parts are signed, 32 bytes or more.")
+    database_path: Annotated[
+        Path,
+        PlainValidator(_database_path),
+        Names("", ("DATABASE_PATH",), default="DATA_DIR/filepipe/uploads.db"),
+    ] = _setting("", "Database of the uploads, a file on a local disk in a folder that exists.")
     dashboard: Annotated[Dashboard, _choice("keys", "counts", "off"), Names()] = _setting(
         "counts",
         "What callers elsewhere see at / and /state: what goes on with its keys (keys) or without "
@@ -282,7 +303,7 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a person may know about one setting."""
+    """What a person may know about one setting; a secret has no flag."""
 
     name: str
     flag: str
@@ -302,14 +323,16 @@ def _description(name: str) -> Description:
     info = Settings.model_fields[name]
     names = next(item for item in info.metadata if isinstance(item, Names))
     default = names.default or str(info.default)
+    kind = _kind(info)
     return Description(
         name=name,
-        flag="--" + name.replace("_", "-"),
+        # Everybody on this machine can read the command line.
+        flag="" if kind == "secret" else "--" + name.replace("_", "-"),
         short=names.short,
         variables=(f"FILEPIPE_{name.upper()}", *names.bare),
         default=default.lower() if isinstance(info.default, bool) else default,
         meaning=info.description or "",
-        kind=_kind(info),
+        kind=kind,
     )
 
 

@@ -1,7 +1,8 @@
-"""Where settings come from: flags > environment > `.env` in the working directory > TOML file.
+"""Where settings come from: flags > environment > `.env` in the working directory > TOML files.
 
-Each source is a layer: within one, FILEPIPE_<NAME> goes before the bare names; the first layer
-that has a setting decides. Whatever is wrong ends in one `ConfigError` with one line.
+The TOML files are the settings file and `secrets.toml` beside it. Each source is a layer: within
+one, FILEPIPE_<NAME> goes before the bare names; the first layer that has a setting decides.
+Whatever is wrong ends in one `ConfigError` with one line.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ SECRETS_NAME = "secrets.toml"
 _PREFIX = "FILEPIPE_"
 _DOTENV = Path(".env")
 _VARIABLES = {item.name: item.variables for item in describe()}
+_SECRETS = frozenset(item.name for item in describe() if item.kind == "secret")
 # The client's, not the daemon's.
 _FOREIGN = frozenset({CONFIG_VARIABLE, "FILEPIPE_URL"})
 # Kubernetes sets these in each container beside a service that is called filepipe.
@@ -73,7 +75,8 @@ def load_settings(
     ]
     file = config or os.environ.get(CONFIG_VARIABLE) or dotenv.get(CONFIG_VARIABLE)
     if file:
-        layers.append(_file(Path(file).expanduser()))
+        path = Path(file).expanduser()
+        layers += [_file(path), _secrets(path.with_name(SECRETS_NAME))]
     origins: dict[str, str] = {}
     for layer in reversed(layers):
         origins.update(layer.origins)
@@ -146,26 +149,40 @@ def _read_dotenv() -> dict[str, str]:
 
 
 def _file(path: Path) -> Layer:
+    content = _toml(path)
+    for name in content:
+        _require_known(name, str(path))
+    if any(content.get(name) for name in _SECRETS):
+        _require_private(path)
+    return Layer(content, dict.fromkeys(content, str(path)))
+
+
+def _secrets(path: Path) -> Layer:
+    """The secrets beside the settings file, if it has any."""
+    if not path.exists():
+        return Layer({}, {})
+    _require_private(path)
+    content = _toml(path)
+    for name in content:
+        if name not in _SECRETS:
+            known = " and ".join(sorted(_SECRETS))
+            raise ConfigError(f"{path}: is for {known}, and nothing else")
+    return Layer(content, dict.fromkeys(content, str(path)))
+
+
+def _toml(path: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_bytes().decode())
+        return tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: is not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from None
-    for name in content:
-        _require_known(name, str(path))
-    _check_secrets(path.with_name(SECRETS_NAME))
-    return Layer(content, dict.fromkeys(content, str(path)))
 
 
-def _check_secrets(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except OSError:
-        return
-    if stat.S_IMODE(mode) & 0o007:
+def _require_private(path: Path) -> None:
+    if stat.S_IMODE(path.stat().st_mode) & 0o007:
         raise ConfigError(f"{path}: is open to everybody on this machine, run chmod 600 on it")
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, SecretStr
 
 from filepipe.sizes import MAX_DURATION, MAX_SIZE, parse_duration, parse_size
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_SECRET_LENGTH = 32  # bytes: what HS256 takes at least (RFC 7518, 3.2)
 _STORAGE = re.compile(r"[a-z][a-z0-9+.-]*:[^\x00-\x1f\x7f]*")
 
 
@@ -142,6 +143,25 @@ def readable_file(value: object) -> Path | None:
         raise ValueError(f"{shown(str(file))} cannot be read: {error.strerror}") from None
 
 
+def secret(value: object) -> SecretStr | None:
+    """Read a text of 32 bytes or more, which no sentence repeats; "" is none."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError("is not a text")  # noqa: TRY004 - what pydantic understands
+    if len(value.encode(errors="surrogateescape")) < _SECRET_LENGTH:
+        raise ValueError(f"is shorter than {_SECRET_LENGTH} bytes")
+    return SecretStr(value)
+
+
+def header_secret(value: object) -> SecretStr | None:
+    """Read a secret that a header can carry as it is."""
+    found = secret(value)
+    if found and not re.fullmatch("[!-~]+", found.get_secret_value()):
+        raise ValueError("has characters other than visible ASCII, which no header carries")
+    return found
+
+
 def storage(value: object) -> str:
     """Read `scheme:location`; whether a backend knows the scheme shows when it is opened."""
     if not isinstance(value, str) or not _STORAGE.fullmatch(value):
@@ -184,5 +204,7 @@ Words = Annotated[tuple[str, ...], PlainValidator(words)]
 Targets = Annotated[tuple[str, ...], PlainValidator(targets)]
 Folder = Annotated[Path, PlainValidator(path)]
 ReadableFile = Annotated[Path | None, PlainValidator(readable_file)]
+Secret = Annotated[SecretStr | None, PlainValidator(secret)]
+HeaderSecret = Annotated[SecretStr | None, PlainValidator(header_secret)]
 StorageUrl = Annotated[str, PlainValidator(storage)]
 BaseUrl = Annotated[str | None, PlainValidator(base_url)]

@@ -134,8 +134,26 @@ def test_the_unit_follows_the_settings_file(
     assert "MemoryMax=3072M\n" in unit
     assert "TimeoutStopSec=180\n" in unit
     assert f"LoadCredential=config:{config}\n" in unit
+    assert "secrets.toml" not in unit
     assert calls(tools)[0].startswith("useradd --system ")
     assert calls(tools)[0].endswith(" nobody-has-this-name")
+
+
+def test_the_unit_knows_the_secrets_and_the_database(
+    run: Run, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secrets beside the settings file, and the folder of a database elsewhere."""
+    monkeypatch.setattr("filepipe.units.ACCOUNT", "nobody-has-this-name")
+    config, secrets = tmp_path / "filepipe.toml", tmp_path / "secrets.toml"
+    config.write_text('database_path = "/mnt/records/uploads.db"\n')
+    secrets.write_text(f"api_key = '{'k' * 32}'")
+    secrets.chmod(0o600)
+    assert run("install", "--config", str(config)) == 0
+    unit = (tmp_path / "etc/filepipe.service").read_text()
+    assert "RequiresMountsFor=/mnt/records\n" in unit
+    assert f"LoadCredential=config:{config}\n" in unit
+    assert f"LoadCredential=secrets.toml:{secrets}\n" in unit
+    assert "kkk" not in unit
 
 
 def test_a_program_in_a_home_is_shown_to_the_sandbox(

@@ -72,6 +72,24 @@ def test_show_as_json_is_exact(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     assert settings["listen"]["value"] == ["0.0.0.0:3000"]
 
 
+def test_a_secret_is_not_shown(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that there is one, and where."""
+    monkeypatch.setenv("API_KEY", "k" * 32)
+    (tmp_path / "s.toml").touch()
+    (tmp_path / "secrets.toml").write_text(f"jwt_secret = '{'j' * 40}'")
+    (tmp_path / "secrets.toml").chmod(0o600)
+    for form in ((), ("--json",)):
+        code, output, _ = run("show", "--config", "s.toml", *form)
+        assert code == 0
+        assert "kkk" not in output
+        assert "jjj" not in output
+        assert "environment variable API_KEY" in output
+        assert "secrets.toml" in output
+    monkeypatch.setenv("API_KEY", "kkk")
+    line = "filepipe: api_key: is shorter than 32 bytes (environment variable API_KEY)\n"
+    assert run("check") == (2, "", line)
+
+
 def test_check_says_ok(run: Run) -> None:
     """And nothing else."""
     assert run("check") == (0, "ok\n", "")

@@ -26,6 +26,22 @@ def test_the_defaults() -> None:
     ) == (86400.0, None, 0.0)  # fmt: skip
 
 
+def test_the_database_is_in_our_own_folder() -> None:
+    """Unless it is named."""
+    assert Path("/d/filepipe/uploads.db") == Settings(data_dir="/d").database_path
+    assert Path("/x/y.db") == Settings(data_dir="/d", database_path="/x/y.db").database_path
+
+
+def test_secrets_do_not_show_by_accident() -> None:
+    """A daemon that prints its settings gives nothing away."""
+    settings = Settings(api_key="k" * 32, jwt_secret="ä" * 16)
+    shown = f"{settings!r} {settings} {settings.model_dump()}"
+    assert "kkk" not in shown
+    assert "ää" not in shown
+    assert settings.api_key
+    assert settings.api_key.get_secret_value() == "k" * 32
+
+
 def test_settings_cannot_be_changed() -> None:
     """They are read once and stay."""
     with pytest.raises(ValidationError, match="frozen"):
@@ -132,7 +148,8 @@ def test_what_a_certificate_is_for(listen: list[str], schemes: list[str], tmp_pa
         ("storage", "x"), ("max_disk", "lots"), ("max_keys", 0), ("max_connections", "some"),
         ("head_timeout", 0), ("log_level", "loud"), ("log_format", "xml"), ("nonsense", 1),
         ("piping_wait", 0), ("request_timeout", 0), ("heartbeat", -1), ("max_receivers", 0),
-        ("dashboard", "all"),
+        ("dashboard", "all"), ("api_key", "k" * 31), ("jwt_secret", "ä" * 15), ("api_key", 7),
+        ("database_path", "\0"),
     ],
 )  # fmt: skip
 def test_each_wrong_value_is_refused(name: str, value: object) -> None:
@@ -143,11 +160,12 @@ def test_each_wrong_value_is_refused(name: str, value: object) -> None:
 
 
 def test_every_setting_is_described() -> None:
-    """Each has a flag, a variable of its own, a default and a sentence."""
+    """Each has a flag, unless it is secret, a variable of its own, a default and a sentence."""
     described = {item.name: item for item in describe()}
     assert list(Settings.model_fields) == list(described)
     for name, item in described.items():
         assert f"FILEPIPE_{name.upper()}" == item.variables[0]
+        assert bool(item.flag) == (item.kind != "secret")
         assert item.default
         assert item.meaning.endswith(".")
 
@@ -155,8 +173,8 @@ def test_every_setting_is_described() -> None:
 def test_the_kinds_of_settings() -> None:
     """What a flag or a file looks like follows from the kind."""
     kinds = {item.name: item.kind for item in describe()}
-    names = ("relay", "listen", "max_disk", "wait", "max_keys", "storage")
-    expected = ["switch", "list", "size", "duration", "number", "text"]
+    names = ("relay", "listen", "max_disk", "wait", "max_keys", "storage", "api_key", "jwt_secret")
+    expected = ["switch", "list", "size", "duration", "number", "text", "secret", "secret"]
     assert expected == [kinds[name] for name in names]
 
 

@@ -224,6 +224,67 @@ def test_an_unknown_override_is_refused() -> None:
     assert refusal({"wiat": 1}) == "the command line: no such setting: wiat, did you mean wait?"
 
 
+def test_secrets_are_read_beside_the_settings(
+    empty_surroundings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The settings file goes before them, and the environment before that."""
+    file, beside = empty_surroundings / "s.toml", empty_surroundings / "secrets.toml"
+    file.touch(mode=0o600)
+    beside.write_text(f"api_key = '{'b' * 32}'\njwt_secret = '{'b' * 33}'\n")
+    beside.chmod(0o600)
+
+    def found() -> list[tuple[str, str]]:
+        settings = load_settings(config=file)
+        secrets = {"api_key": settings.api_key, "jwt_secret": settings.jwt_secret}
+        return [
+            (secret.get_secret_value()[:1], settings.source_of(name))
+            for name, secret in secrets.items()
+            if secret
+        ]
+
+    assert found() == [("b", str(beside)), ("b", str(beside))]
+    file.write_text(f"jwt_secret = '{'s' * 32}'\n")
+    assert found() == [("b", str(beside)), ("s", str(file))]
+    monkeypatch.setenv("JWT_SECRET", "e" * 32)
+    assert found() == [("b", str(beside)), ("e", "environment variable JWT_SECRET")]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("api_key = 'short-and-secret'", "api_key: is shorter than 32 bytes (FILE)"),
+        ("jwt_secret = 5", "jwt_secret: is not a text (FILE)"),
+        (f"api_key = '{'ä' * 20}'", "api_key: has characters other than visible ASCII, which no"),
+        (f"api_key = '{'a b' * 20}'", "api_key: has characters other than visible ASCII, which no"),
+        ("wait = 5", "FILE: is for api_key and jwt_secret, and nothing else"),
+        ("secret", "FILE: Expected '=' after a key"),
+    ],
+)
+def test_wrong_secrets_are_named_and_not_shown(
+    content: str, line: str, empty_surroundings: Path
+) -> None:
+    """The name and the file; not a letter of the value."""
+    file, beside = empty_surroundings / "s.toml", empty_surroundings / "secrets.toml"
+    file.touch()
+    beside.write_text(content)
+    beside.chmod(0o600)
+    said = refusal(config=file)
+    assert said.startswith(line.replace("FILE", str(beside)))
+    assert "short-and" not in said
+
+
+def test_secrets_in_settings_that_everybody_can_read_are_refused(empty_surroundings: Path) -> None:
+    """Without a secret in it a settings file may be open."""
+    file = empty_surroundings / "s.toml"
+    file.write_text("api_key = ''\n")
+    file.chmod(0o644)
+    load_settings(config=file)
+    file.write_text(f"api_key = '{'k' * 32}'\n")
+    assert refusal(config=file).endswith("run chmod 600 on it")
+    file.chmod(0o640)
+    load_settings(config=file)
+
+
 def test_secrets_that_everybody_can_read_are_refused(empty_surroundings: Path) -> None:
     """The file beside the settings must not be open to others."""
     file, secrets = empty_surroundings / "s.toml", empty_surroundings / "secrets.toml"

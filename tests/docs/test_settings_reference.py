@@ -17,10 +17,11 @@ ROWS = re.findall(r"^\| `[a-z_]+` \|.*", PAGE.partition("## How values")[0], re.
 
 def row(setting: Description) -> str:
     """The line of the table for a setting."""
-    flags = [setting.flag]
+    flags = [setting.flag] if setting.flag else []
     flags += [f"--no-{setting.flag[2:]}"] if setting.kind == "switch" else []
     flags += [setting.short] if setting.short else []
-    names = [", ".join(f"`{name}`" for name in group) for group in (flags, setting.variables)]
+    shown = (", ".join(f"`{name}`" for name in group) for group in (flags, setting.variables))
+    names = [names or "none" for names in shown]
     return f"| `{setting.name}` | {' | '.join(names)} | {setting.default} | {setting.meaning} |"
 
 

@@ -163,15 +163,22 @@ class Hall(RuleBasedStateMachine):
 
     # -- what may happen
 
-    @initialize(number=st.integers(1, 3), count=st.integers(0, 4), first=st.booleans())
-    def begin(self, number, count, first):
-        """Some are there already."""
+    @initialize(
+        number=st.integers(1, 3), count=st.integers(0, 4), first=st.booleans(), slow=st.booleans()
+    )
+    def begin(self, number, count, first, slow):
+        """Some are there already, perhaps one who takes nothing and a sender who has much."""
         if first:
             self.a_sender_comes(KEYS[0], number, 60.0)
         for _ in range(count):
             self.a_receiver_comes(KEYS[0], 60.0, None, strict=False, at_once=False)
         if not first:
             self.a_sender_comes(KEYS[0], number, 60.0)
+        if slow and self.receivers:
+            self.receivers[0].paused.clear()
+            for _ in range(6):
+                self.senders[0].order(bytes(CHUNK))
+            self.run(turns())
 
     @rule(key=st.sampled_from(KEYS), number=st.integers(1, 3), wait=st.sampled_from([60.0, 5.0]))
     def a_sender_comes(self, key, number, wait):

@@ -6,11 +6,13 @@ import asyncio
 
 import pytest
 
+from filepipe.accountant import Budget
 from filepipe.channels.channel import Kind, Metadata, Writer
 from filepipe.channels.directory import Directory
 from filepipe.channels.meetings import Meetings
 from filepipe.channels.rendezvous import Seat
 from filepipe.channels.retention import Retention
+from filepipe.channels.window import Windows
 from filepipe.errors import (
     Broken,
     Conflict,
@@ -275,6 +277,21 @@ async def test_who_leaves_with_a_seat_frees_it(meetings):
 
 
 # -- the end
+
+
+async def test_the_key_is_free_with_the_end(meetings, directory):
+    """Before anybody else has his turn, whether the length was known or not."""
+    for length in (None, 5):
+        rendezvous = meetings.offer(KEY, 1, Metadata())
+        seat = await meetings.take(None, KEY, 0.0)
+        await rendezvous.start(Windows(Budget("memory", None)), Metadata(length=length))
+        async with Writer(rendezvous) as writer:
+            await writer.write([b"hello"])
+            assert (directory.present(KEY) is None) is (length == 5)
+        assert directory.present(KEY) is None
+        assert meetings.busy() == 1
+        seat.received()
+        assert meetings.busy() == 0
 
 
 async def test_draining(meetings, directory):

@@ -26,8 +26,8 @@ def offered(
     Raises `BadRequest` and what `Meetings.offer` raises; nothing of the body is read.
     """
     meta = offered_meta(context, request)
-    if forms:
-        is_form(request)
+    if forms and is_form(request):  # who asks must not see the form's length and type
+        meta = Metadata(labels=meta.labels)
     rendezvous = context.service.meetings.offer(key, number, meta)
     try:
         yield rendezvous

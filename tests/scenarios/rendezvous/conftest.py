@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Daemon, eventually
+from tests.scenarios.answers import raw, talk
 from tests.scenarios.peers import descriptors
 
 _numbers = itertools.count()
@@ -70,6 +71,8 @@ def hall(
     daemon = _start(f"--{request.param}", tmp_path_factory.mktemp(request.param), certificate)
     before = descriptors(daemon)
     yield daemon
+    for entry in daemon.state()["keys"]:  # what another protocol keeps for long
+        talk(daemon, raw(f"DELETE /{entry['key']} HTTP/1.1"))
     try:
         eventually(lambda: _is_empty(daemon))
         eventually(lambda: descriptors(daemon) <= before + SPARE)

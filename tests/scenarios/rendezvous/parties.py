@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import http.client
 import re
+from typing import Any
 
-from tests.conftest import Daemon
+from tests.conftest import Daemon, read_until
 from tests.scenarios.answers import Answer, parse, raw, talk
 from tests.scenarios.peers import Download, Upload
 
 
 class Sender(Upload):
-    """A POST whose body is sent piece by piece."""
+    """A POST, or another method, whose body is sent piece by piece."""
 
-    method = "POST"
+    def __init__(
+        self,
+        daemon: Daemon,
+        path: str,
+        length: int | None = None,
+        *headers: str,
+        method: str = "POST",
+        **options: Any,
+    ) -> None:
+        self.method = method
+        super().__init__(daemon, path, length, *headers, **options)
 
     def told(self) -> Answer:
         """The final answer."""
         return parse(self.answer())
 
+    def told_at_once(self) -> Answer:
+        """An answer of one line, without waiting for the end of the connection."""
+        data = read_until(self.sock, b"\r\n\r\n")
+        while len((answer := parse(data)).body) < int(answer["Content-Length"] or 0):
+            data += self.sock.recv(65536)
+        return answer
+
 
 class Receiver(Download):
     """A GET; like a person's, its connection goes with its answer."""
 
-    def __init__(self, daemon: Daemon, path: str, *headers: str, **options: object) -> None:
-        super().__init__(daemon, path, "Connection: close", *headers, **options)  # type: ignore[arg-type]
+    def __init__(self, daemon: Daemon, path: str, *headers: str, **options: Any) -> None:
+        super().__init__(daemon, path, "Connection: close", *headers, **options)
 
     def whole(self) -> bytes | None:
         """The body, if it came to its proper end; None if it was cut."""

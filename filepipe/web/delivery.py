@@ -19,6 +19,9 @@ from filepipe.errors import Broken, Stalled, TooManyFiles
 CHECKED = 64 * 1024
 """Bytes of a body above which the socket's queue is asked."""
 
+_ALERT = 128
+"""Bytes with which TLS answers a peer that ends the connection, and which nobody acknowledges."""
+
 _SOONEST, _LATEST = 0.001, 0.05
 """Seconds between two looks at the queue."""
 
@@ -31,6 +34,8 @@ class Delivery:
         self._stall = stall
         self._fd = -1
         self._flushed = False
+        transport = request.transport
+        self._encrypted = transport is not None and bool(transport.get_extra_info("sslcontext"))
 
     def __enter__(self) -> Delivery:
         return self
@@ -62,12 +67,15 @@ class Delivery:
         if transport is None:
             raise Broken("the receiver left")
         # TLS calls a buffer full that has as many bytes as its limit, also none of them
-        encrypted = transport.get_extra_info("sslcontext") is not None
-        transport.set_write_buffer_limits(high=1 if encrypted else 0)
+        transport.set_write_buffer_limits(high=1 if self._encrypted else 0)
         try:
             await self._request.writer.drain()
             self._flushed = transport.get_write_buffer_size() == 0
             await self._emptied()
+        except asyncio.CancelledError:
+            # its end may be heard of in the same turn as that the last byte is out
+            self._flushed = self._flushed or not self._request.protocol.writing_paused
+            raise
         finally:
             if not transport.is_closing():  # else it has none, and what ended it is the news
                 transport.set_write_buffer_limits()
@@ -87,7 +95,7 @@ class Delivery:
 
     def arrived(self) -> bool:
         """Whether it is all there, as far as can be told now."""
-        return self._flushed and self._queued() == 0
+        return self._flushed and self._queued() <= (_ALERT if self._encrypted else 0)
 
     def _queued(self) -> int:
         """Bytes that the peer's kernel has not acknowledged."""

@@ -160,6 +160,8 @@ class Handover:
                 await response.write(chunk)
                 watch.end()
                 self._pumps.count_out(request, len(chunk))
+                if sent == response.content_length:
+                    break  # who has all of it may leave before its end is known here
                 chunk = await reader.read()
             watch.begin()
             await response.write_eof()

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
 from collections.abc import Callable
 
 import pytest
 
 from tests.conftest import eventually
 from tests.scenarios.peers import MIB, body_of, sha
-from tests.scenarios.piping.front import CONNECTED, OURS, RECEIVED, TLS, WAITING, Front, Party
+from tests.scenarios.piping.front import (
+    CONNECTED,
+    OURS,
+    RECEIVED,
+    TLS,
+    WAITING,
+    Front,
+    Party,
+    fresh_path,
+)
 
 ALWAYS = {"access-control-allow-origin", "x-robots-tag", "content-security-policy"}
 
@@ -209,3 +220,21 @@ def test_a_large_body(front: Front, path: str) -> None:
         assert receiver.headers["Content-Length"] == str(len(body))
         assert sha(receiver.rest() or b"") == sha(body)
         assert sender.lines()[-1] == RECEIVED
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_receivers_who_close_at_once(front: Front, *, chunked: bool) -> None:
+    """Who has everything may leave without waiting for anything; that is no failure."""
+    body = body_of(300_000)
+    for _ in range(5):
+        path = fresh_path()
+        receiver = front.receive(path)
+        eventually(lambda: front.waiting() == 1)
+        with (front.by("1.1") if chunked else front).sending(path, body, chunked=chunked) as sender:
+            assert sha(receiver.rest() or b"") == sha(body)
+            if isinstance(receiver.sock, ssl.SSLSocket):
+                receiver.sock.settimeout(0)
+                with contextlib.suppress(ssl.SSLError, OSError):
+                    receiver.sock.unwrap()  # says that it ends, and waits for nothing
+            receiver.leave()
+            assert sender.lines()[-1] == RECEIVED

@@ -201,6 +201,9 @@ async def head(
         headers["Upload-Offset"] = str(channel.size)
     response = web.StreamResponse(headers=headers)
     response.content_length = channel.length
+    if isinstance(channel, Rendezvous):
+        for label in channel.meta.labels:
+            response.headers.add("X-Piping", label)
     return response
 
 

@@ -12,10 +12,6 @@ SOURCES = {"filepipe": "", "backends/filepipe_backends": "backends"}
 # What can only be seen in the real process, with the test that sees it.
 ELSEWHERE = {
     "backends/filepipe_backends/calls.py": "tests/backends/test_file_cancelled.py",
-    "backends/filepipe_backends/drafts.py": "tests/backends/test_local.py",
-    "backends/filepipe_backends/flushes.py": "tests/backends/test_local.py",
-    "backends/filepipe_backends/objects.py": "tests/backends/test_local.py",
-    "backends/filepipe_backends/publication.py": "tests/backends/test_local.py",
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/daemon.py": "tests/scenarios/test_drain.py",
     "filepipe/errors.py": "tests/docs/test_reference.py",

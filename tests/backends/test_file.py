@@ -6,7 +6,6 @@ import errno
 import os
 import resource
 import stat
-import subprocess
 import threading
 
 import pytest
@@ -24,24 +23,6 @@ async def storage(tmp_path):
     storage = FileStorage(str(tmp_path / "spill"))
     yield storage
     await storage.aclose()
-
-
-@pytest.fixture
-def small_folder(tmp_path):
-    """A file system of 1 MiB with room for 20 files."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    options = "size=1m,nr_inodes=20,mode=0700"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no tmpfs could be mounted: {done.stderr.strip()}")
-    try:
-        yield str(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture

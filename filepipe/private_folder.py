@@ -20,9 +20,12 @@ class PrivateFolder:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / NAME
         try:
+            missing = [path for path in (self.path, *self.path.parents) if not path.exists()]
             data_dir.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
             self._judge()
+            for made in missing:
+                _sync(made.parent)
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             self._lock = os.open(self.path / "lock", flags, 0o600)
         except OSError as error:
@@ -48,3 +51,15 @@ class PrivateFolder:
     def close(self) -> None:
         """Let another daemon have the folder."""
         os.close(self._lock)
+
+
+def _sync(folder: Path) -> None:
+    """Put the names in a folder on the disk: without them a power cut takes what is in these."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return  # one may write to it and not read it; the journal of the disk will do it soon
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

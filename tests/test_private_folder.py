@@ -42,6 +42,20 @@ def test_an_open_folder_is_closed_to_others(tmp_path: Path) -> None:
     assert mode(tmp_path) == 0o755
 
 
+def test_what_is_made_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name of each folder that is made is synced, once."""
+    synced: list[str] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda number: synced.append(os.readlink(f"/proc/self/fd/{number}"))
+    )
+    if not os.path.isdir("/proc/self/fd"):
+        pytest.skip("only Linux says what a descriptor is")
+    PrivateFolder(tmp_path / "new" / "data").close()
+    assert synced == [str(tmp_path / "new/data"), str(tmp_path / "new"), str(tmp_path)]
+    PrivateFolder(tmp_path / "new" / "data").close()
+    assert len(synced) == 3
+
+
 def test_nothing_else_is_touched(tmp_path: Path) -> None:
     """Whatever else lies in the data folder, and in ours, stays as it is."""
     (tmp_path / "pipe-notes.txt").write_text("mine")

@@ -144,6 +144,15 @@ def test_an_activity_lets_an_upload_live_on(connection: sqlite3.Connection) -> N
     assert [len(uploads.expired(connection, now, 9)) for now in (25.0, 26.0)] == [0, 1]
 
 
+def test_nothing_expires_while_it_is_finalized(connection: sqlite3.Connection) -> None:
+    """Its bytes are being moved; all else goes, whatever has become of it."""
+    for status in ("pending", "finalizing", "complete", "failed"):
+        made = dataclasses.replace(PENDING, id=status, status=status)  # type: ignore[arg-type]
+        uploads.insert(connection, made)
+    gone = [upload.id for upload in uploads.expired(connection, PENDING.expires, 9)]
+    assert gone == ["complete", "failed", "pending"]
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -6,26 +6,20 @@ that hold `docs/reference/settings.md` complete.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PlainValidator, PrivateAttr, ValidationInfo, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, PlainValidator, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from filepipe.config import values
+from filepipe.config import folders, values
 from filepipe.config.listen import PROTOCOLS, Listen, Scheme
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 Dashboard = Literal["keys", "counts", "off"]
-SettingKind = Literal["switch", "list", "size", "duration", "number", "text", "secret"]
-
-# Of the free space; the rest is left to whoever else writes to the same disk.
-_DISK_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,49 +38,6 @@ def _listen(value: object) -> tuple[str, ...]:
     for address in addresses:
         Listen.parse(address)
     return addresses
-
-
-def _state_directory() -> Path | str:
-    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if given:
-        return given
-    home = os.environ.get("XDG_STATE_HOME", "")
-    # A relative path there is to be ignored (XDG base directory specification).
-    return Path(home if home.startswith("/") else "~/.local/state") / "filepipe"
-
-
-def _max_disk(value: object, info: ValidationInfo) -> int | None:
-    if value != "auto":
-        return values.limit(value)
-    folder: Path = info.data.get("data_dir") or Path("/")
-    try:
-        # our own folder first: a sandbox may show another disk at its parents
-        parts = (folder / "filepipe", folder, *folder.parents)
-        existing = next(part for part in parts if part.exists())
-        room = os.statvfs(existing)
-    except OSError as error:
-        raise ValueError(f"auto cannot look at {folder}: {error.strerror}") from None
-    return int(room.f_bavail * room.f_frsize * _DISK_SHARE)
-
-
-def _database_path(value: object, info: ValidationInfo) -> Path:
-    if value is None or value == "":
-        return (info.data.get("data_dir") or Path("/")) / "filepipe" / "uploads.db"
-    return values.path(value)
-
-
-_KINDS: dict[object, SettingKind] = {
-    _max_disk: "size",
-    values.size: "size",
-    values.limit: "size",
-    values.duration: "duration",
-    values.timeout: "duration",
-    values.time_limit: "duration",
-    values.count: "number",
-    values.count_or_auto: "number",
-    values.secret: "secret",
-    values.header_secret: "secret",
-}
 
 
 def _choice(*choices: str) -> PlainValidator:
@@ -127,7 +78,7 @@ class Settings(BaseSettings):
             default="$STATE_DIRECTORY, else $XDG_STATE_HOME/filepipe, else ~/.local/state/filepipe",
         ),
     ] = Field(
-        default_factory=_state_directory,
+        default_factory=folders.state_directory,
         description="Folder in which the daemon makes its own private folder filepipe/.",
         validate_default=True,
     )
@@ -141,7 +92,7 @@ class Settings(BaseSettings):
     )
     max_disk: Annotated[
         int | None,
-        PlainValidator(_max_disk),
+        PlainValidator(folders.max_disk),
         Names("-D", ("MAX_DISK",), default="auto: 90 % of what is free in DATA_DIR at start"),
     ] = _setting("auto", "Bytes of all bodies together that the storage may hold, or unlimited.")
     spill_threshold: Annotated[values.Size, Names("-s", ("SPILL_THRESHOLD",))] = _setting(
@@ -238,7 +189,7 @@ class Settings(BaseSettings):
     ] = _setting(None, "Secret with which the tokens of upload parts are signed, 32 bytes or more.")
     database_path: Annotated[
         Path,
-        PlainValidator(_database_path),
+        PlainValidator(folders.database_path),
         Names("", ("DATABASE_PATH",), default="DATA_DIR/filepipe/uploads.db"),
     ] = _setting("", "Database of the uploads, a file on a local disk in a folder that exists.")
     dashboard: Annotated[Dashboard, _choice("keys", "counts", "off"), Names()] = _setting(
@@ -299,47 +250,3 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is passed in; `load_settings` hands over its own sources."""
         return (init_settings,)
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """What a person may know about one setting; a secret has no flag."""
-
-    name: str
-    flag: str
-    short: str
-    variables: tuple[str, ...]
-    default: str
-    meaning: str
-    kind: SettingKind
-
-
-def describe() -> tuple[Description, ...]:
-    """Every setting, in the order in which they are shown."""
-    return tuple(_description(name) for name in Settings.model_fields)
-
-
-def _description(name: str) -> Description:
-    info = Settings.model_fields[name]
-    names = next(item for item in info.metadata if isinstance(item, Names))
-    default = names.default or str(info.default)
-    kind = _kind(info)
-    return Description(
-        name=name,
-        # Everybody on this machine can read the command line.
-        flag="" if kind == "secret" else "--" + name.replace("_", "-"),
-        short=names.short,
-        variables=(f"FILEPIPE_{name.upper()}", *names.bare),
-        default=default.lower() if isinstance(info.default, bool) else default,
-        meaning=info.description or "",
-        kind=kind,
-    )
-
-
-def _kind(info: FieldInfo) -> SettingKind:
-    if isinstance(info.default, bool):
-        return "switch"
-    if isinstance(info.default, tuple):
-        return "list"
-    reader = next(item.func for item in info.metadata if isinstance(item, PlainValidator))
-    return _KINDS.get(reader, "text")

@@ -22,8 +22,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
+from filepipe.config.description import describe
 from filepipe.config.listen import parse_port
-from filepipe.config.settings import Settings, describe
+from filepipe.config.settings import Settings
 from filepipe.errors import ConfigError
 
 CONFIG_VARIABLE = "FILEPIPE_CONFIG"

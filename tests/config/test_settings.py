@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from filepipe.config import Listen, Settings, describe
+from filepipe.config import Listen, Settings
 
 
 def test_the_defaults() -> None:
@@ -24,12 +23,6 @@ def test_the_defaults() -> None:
     assert (
         settings.piping_wait, settings.request_timeout, settings.heartbeat,
     ) == (86400.0, None, 0.0)  # fmt: skip
-
-
-def test_the_database_is_in_our_own_folder() -> None:
-    """Unless it is named."""
-    assert Path("/d/filepipe/uploads.db") == Settings(data_dir="/d").database_path
-    assert Path("/x/y.db") == Settings(data_dir="/d", database_path="/x/y.db").database_path
 
 
 def test_secrets_do_not_show_by_accident() -> None:
@@ -53,51 +46,6 @@ def test_building_settings_reads_no_environment(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("FILEPIPE_WAIT", "7")
     monkeypatch.setenv("WAIT", "7")
     assert Settings().wait == 60.0
-
-
-def test_the_state_directory_of_the_service_manager_goes_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """systemd may name several, divided by colons; the first is ours."""
-    monkeypatch.setenv("XDG_STATE_HOME", "/xdg")
-    assert Path("/xdg/filepipe") == Settings().data_dir
-    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/filepipe:/var/lib/other")
-    assert Path("/var/lib/filepipe") == Settings().data_dir
-
-
-def test_without_a_state_directory_the_home_has_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A relative XDG_STATE_HOME is to be ignored."""
-    monkeypatch.setenv("XDG_STATE_HOME", "relative")
-    assert tmp_path / "home/.local/state/filepipe" == Settings().data_dir
-
-
-def test_max_disk_follows_the_disk_of_the_data_dir(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder need not exist yet; 90 % of what is free there is the limit."""
-    asked: list[str] = []
-
-    def statvfs(path: os.PathLike[str]) -> os.statvfs_result:
-        asked.append(os.fspath(path))
-        return os.statvfs_result((4096, 1000, 0, 0, 100, 0, 0, 0, 0, 255))
-
-    monkeypatch.setattr(os, "statvfs", statvfs)
-    assert Settings(data_dir="/proc/self/absent/deeper").max_disk == 90_000
-    assert asked == ["/proc/self"]
-    assert Settings(max_disk="unlimited").max_disk is None
-
-
-def test_a_disk_that_cannot_be_looked_at_is_a_wrong_setting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Without the size of the disk there is no automatic limit."""
-
-    def statvfs(path: object) -> os.statvfs_result:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(os, "statvfs", statvfs)
-    with pytest.raises(ValidationError, match="auto cannot look at /x: Permission denied"):
-        Settings(data_dir="/x")
 
 
 def test_the_protocol_is_for_listeners_that_name_none() -> None:
@@ -157,32 +105,3 @@ def test_each_wrong_value_is_refused(name: str, value: object) -> None:
     with pytest.raises(ValidationError) as caught:
         Settings(**{name: value})
     assert caught.value.errors()[0]["loc"] == (name,)
-
-
-def test_every_setting_is_described() -> None:
-    """Each has a flag, unless it is secret, a variable of its own, a default and a sentence."""
-    described = {item.name: item for item in describe()}
-    assert list(Settings.model_fields) == list(described)
-    for name, item in described.items():
-        assert f"FILEPIPE_{name.upper()}" == item.variables[0]
-        assert bool(item.flag) == (item.kind != "secret")
-        assert item.default
-        assert item.meaning.endswith(".")
-
-
-def test_the_kinds_of_settings() -> None:
-    """What a flag or a file looks like follows from the kind."""
-    kinds = {item.name: item.kind for item in describe()}
-    names = ("relay", "listen", "max_disk", "wait", "max_keys", "storage", "api_key", "jwt_secret")
-    expected = ["switch", "list", "size", "duration", "number", "text", "secret", "secret"]
-    assert expected == [kinds[name] for name in names]
-
-
-def test_short_flags_and_variables_are_those_of_the_originals() -> None:
-    """Whoever comes from there changes nothing."""
-    short = {item.short: item.variables[1] for item in describe() if item.short}
-    expected = {
-        "-l": "LISTEN", "-d": "DATA_DIR", "-M": "MAX_MEMORY", "-D": "MAX_DISK",
-        "-s": "SPILL_THRESHOLD", "-r": "REQUEST_TIMEOUT",
-    }  # fmt: skip
-    assert expected == short

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from filepipe.certificate import Certificate
+from filepipe.channels.uploads import UploadRules, Uploads
 from filepipe.config import Listen, Settings
+from filepipe.credentials import Credentials
 from filepipe.protocols.forwarding import ForwardRules
 from filepipe.relay.plane import Plane
 from filepipe.service import Service, Spilling, watch_loop_lag
 from filepipe.shutdown import Shutdown
+from filepipe.upload_service import UploadPlaces, open_uploads
 from filepipe.web.auto import Auto, Front, dialect_of
 from filepipe.web.connection import (
     Census,
@@ -38,6 +41,7 @@ from filepipe.web.routes.beam import Beam
 from filepipe.web.routes.file_pipe import FilePipe
 from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
+from filepipe.web.routes.uploads import UploadAccess, UploadsFront
 from filepipe.web.small import SmallTransfers
 from filepipe.web.small_messages import HttpipeCounter
 
@@ -119,16 +123,42 @@ def most_connections() -> int:
 
 
 @contextlib.asynccontextmanager
-async def make_app(settings: Settings) -> AsyncIterator[App]:
+async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterator[App]:
     """Build everything; on leaving, everything is cut and closed. Raises `ConfigError`."""
-    forward_rules = ForwardRules.parse(settings.forward_allow)
     certificate = _certificate(settings)
     spilling = Spilling(
         storage_url(settings), settings.spill_threshold, settings.max_memory, settings.max_disk
     )
     service = Service(spilling, settings.max_keys)
     plane = Plane(enabled=settings.relay)
+    departures = Departures()
     shutdown = Shutdown(service.busy, settings.drain_timeout)
+    context = _context(settings, service, plane, departures, shutdown)
+    census = Census()
+    async with contextlib.AsyncExitStack() as life:
+        life.callback(departures.close)
+        life.push_async_callback(service.aclose)
+        life.push_async_callback(plane.aclose)
+        uploads = await life.enter_async_context(_uploads(settings, service))
+        mounted: dict[str, Front] = {
+            "file-pipe": FilePipe(context),
+            "piping": Piping(context),
+            "beam": Beam(context),
+            "httpipe": Httpipe(context),
+            "uploads": UploadsFront(context, uploads, _access(settings, credentials)),
+        }
+        fronts: dict[str, Front] = {**mounted, "auto": Auto(context, mounted)}
+        chores = [watch_loop_lag(service.statistics), census.supervise()]
+        if certificate:
+            chores.append(certificate.watch())
+        for chore in chores:
+            life.callback(asyncio.create_task(chore).cancel)
+        yield App(settings, service, plane, shutdown, census, certificate, fronts, context)
+
+
+def _context(
+    settings: Settings, service: Service, plane: Plane, departures: Departures, shutdown: Shutdown
+) -> Context:
     limits = PumpLimits(
         settings.idle_timeout,
         settings.stall_timeout,
@@ -137,13 +167,12 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
     )
     pumps = Pumps(plane, service.statistics, limits)
     direct = Direct(plane, pumps, settings.idle_timeout, settings.stall_timeout)
-    departures = Departures()
-    context = Context(
+    return Context(
         service,
         pumps,
         Handover(pumps, direct, departures, service.windows, settings.stall_timeout),
         direct,
-        Forwarder(forward_rules, settings.forward_stall),
+        Forwarder(ForwardRules.parse(settings.forward_allow), settings.forward_stall),
         shutdown,
         Dashboard(service, shutdown, pumps, plane, settings.dashboard),
         PipeRules(
@@ -160,28 +189,35 @@ async def make_app(settings: Settings) -> AsyncIterator[App]:
             settings.heartbeat,
         ),
     )
-    mounted: dict[str, Front] = {
-        "file-pipe": FilePipe(context),
-        "piping": Piping(context),
-        "beam": Beam(context),
-        "httpipe": Httpipe(context),
-    }
-    fronts: dict[str, Front] = {**mounted, "auto": Auto(context, mounted)}
-    census = Census()
-    chores = [
-        asyncio.create_task(watch_loop_lag(service.statistics)),
-        asyncio.create_task(census.supervise()),
-    ]
-    if certificate:
-        chores.append(asyncio.create_task(certificate.watch()))
-    try:
-        yield App(settings, service, plane, shutdown, census, certificate, fronts, context)
-    finally:
-        for chore in chores:
-            chore.cancel()
-        await plane.aclose()
-        await service.aclose()
-        departures.close()
+
+
+def _uploads(
+    settings: Settings, service: Service
+) -> contextlib.AbstractAsyncContextManager[Uploads]:
+    private = settings.data_dir / "filepipe"
+    root = settings.local_storage_path or private / "uploads"
+    places = UploadPlaces(
+        settings.database_path, f"{settings.storage_backend}:{root}", private / "parts"
+    )
+    rules = UploadRules(
+        settings.upload_ttl_hours * 3600.0,
+        settings.complete_wait,
+        settings.max_upload_size,
+        settings.max_uploads,
+        settings.max_concurrent_finalizations,
+    )
+    return open_uploads(places, service.accountant.disk, rules, lambda upload: None)
+
+
+def _access(settings: Settings, credentials: Credentials) -> UploadAccess:
+    return UploadAccess(
+        credentials.api_key,
+        credentials.jwt_secret,
+        settings.chunk_size_mb * 1024 * 1024,
+        settings.chunk_sizes == "balanced",
+        settings.upload_names == "unique",
+        settings.storage_backend,
+    )
 
 
 def _certificate(settings: Settings) -> Certificate | None:

@@ -78,7 +78,7 @@ async def _serve(
     loop.set_exception_handler(_log_loop_error)
     notifier = Notifier.from_environment()
     with logs.gathered(functools.partial(loop.call_later, LOG_DELAY)):
-        async with make_app(settings) as app:
+        async with make_app(settings, credentials) as app:
             _on_signals(app.shutdown.signal)
             listeners = await open_all(app, inherited)
             try:

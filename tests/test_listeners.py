@@ -11,6 +11,7 @@ import pytest
 
 from filepipe.app import App, make_app
 from filepipe.config import PROTOCOLS, Settings, load_settings
+from filepipe.credentials import Credentials
 from filepipe.errors import ConfigError
 from filepipe.listeners import Listener, close_all, open_all
 
@@ -25,7 +26,7 @@ async def app_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
     async def make(**flags: object) -> App:
         settings: Settings = load_settings({"data_dir": str(tmp_path / "data"), **flags})
-        context = make_app(settings)
+        context = make_app(settings, Credentials(b"k" * 32, b"s" * 32, {}))
         contexts.append(context)
         return await context.__aenter__()
 

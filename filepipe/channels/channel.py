@@ -36,6 +36,7 @@ class Kind(Enum):
     PIPE = "pipe"
     RENDEZVOUS = "rendezvous"
     QUEUE = "queue"
+    UPLOAD = "upload"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from filepipe.config.listen import PROTOCOLS, Listen, Scheme
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
 Dashboard = Literal["keys", "counts", "off"]
+Chunks = Literal["balanced", "fixed"]
+UploadNames = Literal["unique", "overwrite"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,41 @@ class Settings(BaseSettings):
     )
     max_receivers: Annotated[values.Count, Names()] = _setting(
         64, "The most receivers that one sender may ask for with ?n=."
+    )
+    storage_backend: Annotated[str, _choice("local"), Names("", ("STORAGE_BACKEND",))] = _setting(
+        "local", "Where finished uploads go: local."
+    )
+    local_storage_path: Annotated[
+        values.OptionalFolder,
+        Names("", ("LOCAL_STORAGE_PATH",), default="DATA_DIR/filepipe/uploads"),
+    ] = _setting(None, "Folder in which finished uploads get their names (local).")
+    chunk_size_mb: Annotated[values.Count, Names("", ("CHUNK_SIZE_MB",))] = _setting(
+        50, "The most MiB of one part of an upload."
+    )
+    chunk_sizes: Annotated[Chunks, _choice("balanced", "fixed"), Names()] = _setting(
+        "balanced",
+        "Whether the parts of an upload are all of one size below the most (balanced), or each is "
+        "as large as it may be (fixed); the last one is as small as it is.",
+    )
+    upload_names: Annotated[UploadNames, _choice("unique", "overwrite"), Names()] = _setting(
+        "unique",
+        "Whether an upload whose name is taken gets another one (unique) or replaces what is there "
+        "(overwrite); a request may say otherwise.",
+    )
+    upload_ttl_hours: Annotated[values.Count, Names("", ("UPLOAD_TTL_HOURS",))] = _setting(
+        24, "Hours after which an upload is removed that nobody has gone on with."
+    )
+    complete_wait: Annotated[values.Duration, Names("", ("COMPLETE_WAIT",))] = _setting(
+        "20 seconds", "How long completing an upload may wait for its end before it answers 202."
+    )
+    max_concurrent_finalizations: Annotated[
+        values.Count, Names("", ("MAX_CONCURRENT_FINALIZATIONS",))
+    ] = _setting(4, "Uploads that may be finished at the same time.")
+    max_upload_size: Annotated[values.Limit, Names()] = _setting(
+        "unlimited", "Bytes that one upload may have, or unlimited."
+    )
+    max_uploads: Annotated[values.Count, Names()] = _setting(
+        1000, "Uploads that one caller may have begun and not completed."
     )
     retention: Annotated[values.Duration, Names()] = _setting(
         "60 seconds",

@@ -121,6 +121,11 @@ def choice(value: object, *choices: str) -> str:
     return text
 
 
+def optional_path(value: object) -> Path | None:
+    """Read a folder; None is none."""
+    return None if value is None else path(value)
+
+
 def path(value: object) -> Path:
     """Read a path and make it absolute; `~` is a home folder."""
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
@@ -203,6 +208,7 @@ Switch = Annotated[bool, PlainValidator(switch)]
 Words = Annotated[tuple[str, ...], PlainValidator(words)]
 Targets = Annotated[tuple[str, ...], PlainValidator(targets)]
 Folder = Annotated[Path, PlainValidator(path)]
+OptionalFolder = Annotated[Path | None, PlainValidator(optional_path)]
 ReadableFile = Annotated[Path | None, PlainValidator(readable_file)]
 Secret = Annotated[SecretStr | None, PlainValidator(secret)]
 HeaderSecret = Annotated[SecretStr | None, PlainValidator(header_secret)]

@@ -229,6 +229,12 @@ def expired(connection: sqlite3.Connection, now: float, limit: int) -> list[Uplo
     return _uploads(rows)
 
 
+def handles(connection: sqlite3.Connection) -> set[str]:
+    """What the drafts are found by that are still needed."""
+    rows = connection.execute("SELECT handle FROM uploads WHERE status != 'complete'")
+    return {handle for (handle,) in rows}
+
+
 def count_open(connection: sqlite3.Connection, principal: str) -> int:
     """How many uploads of a principal are not complete."""
     return _of_open(connection, principal, "count(*)")

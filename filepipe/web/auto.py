@@ -7,6 +7,7 @@ rendezvous.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
@@ -29,6 +30,9 @@ from filepipe.web.routes import httpipe, pages, pipes, rendezvous
 
 _UNBUILT_QUERIES = frozenset({"append", "follow", "view", "verb"})
 _UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
+_UPLOAD = re.compile(r"//?upload(?:/|\Z)")
+"""The paths of uploads; old clients double a slash."""
+
 _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _READS = ("GET", "HEAD", "OPTIONS")
 
@@ -83,6 +87,8 @@ class Auto:
         """Answer one request."""
         if path.startswith("/-/") and not prefix and path != f"/{pages.QR}":
             return await self._delegate(request, path, query)
+        if _UPLOAD.match(path):
+            return await self._mounted["uploads"].serve(request, path, query, prefix)
         if path == "/":
             return await self._reserved(request, Key(""), query)
         key = parse_key(path)

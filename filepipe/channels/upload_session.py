@@ -1,0 +1,280 @@
+"""What an upload needs while somebody is at it: its draft, its writers, its readers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from filepipe.channels.channel import Channel, Kind, Metadata
+from filepipe.channels.retention import Retention
+from filepipe.chunks import Plan
+from filepipe.errors import BadRequest, Broken, Busy, FilepipeError
+from filepipe.keys import Key
+from filepipe.storage.interface import Blob, Draft, Kept
+
+WRITE_SIZE = 256 * 1024
+"""Bytes that are gathered before a thread writes and hashes them."""
+
+READ_SIZE = 1024 * 1024
+"""Bytes of one read while a whole is verified."""
+
+
+class Session:
+    """One upload, from its first request on; `stored` are the parts that are here already.
+
+    Its `channel` has the bytes that are here without a gap, from the first one on.
+    """
+
+    def __init__(self, upload_id: str, plan: Plan, draft: Draft, stored: Iterable[int]) -> None:
+        self.draft = draft
+        self.percent = 0
+        """How far the finishing is."""
+        self.finishing: asyncio.Task[None] | None = None
+        self._id = upload_id
+        self._plan = plan
+        self._stored = set(stored)
+        self._whole = 0
+        """How many parts are here without a gap."""
+        self._advance()
+        self._writers: dict[int, asyncio.Timeout] = {}
+        self._failure: FilepipeError | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._channel: Channel | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    # -- who writes
+
+    @contextlib.asynccontextmanager
+    async def writing(self, number: int) -> AsyncIterator[None]:
+        """Be the only one who sends part `number`. Raises `Busy`, and why it was ended."""
+        if self._failure is not None:
+            raise self._failure
+        if number in self._writers:
+            raise Busy(f"part {number} is being sent already, try again later")
+        life = asyncio.timeout(None)
+        self._writers[number] = life
+        self._idle.clear()
+        try:
+            async with life:
+                yield
+        except TimeoutError:
+            if not life.expired():
+                raise
+            raise self._failure or Broken("the upload was ended") from None
+        finally:
+            del self._writers[number]
+            if not self._writers:
+                self._idle.set()
+
+    async def dismiss(self, failure: FilepipeError) -> None:
+        """End everybody who writes or reads along; return when the writers have let go."""
+        self._failure = failure
+        for life in self._writers.values():
+            life.reschedule(0.0)
+        self._cut_readers(failure)
+        await self._idle.wait()
+
+    async def store(self, number: int, body: AsyncIterator[bytes]) -> str:
+        """Write part `number`, durably; its SHA-256 as hex.
+
+        Raises `BadRequest` where the body is not of its size.
+        """
+        digest = hashlib.sha256()
+        position = self._plan.offset_of(number)
+        async for piece in gathered(measured(body, self._plan.size_of(number))):
+            hashing = asyncio.to_thread(digest.update, piece)
+            await asyncio.gather(self.draft.write(position, piece), hashing)
+            position += len(piece)
+        await self.draft.sync()
+        return digest.hexdigest()
+
+    async def verify(self, checksum: str | None) -> None:
+        """Compare the whole with its checksum, if there is one. Raises `BadRequest`."""
+        if checksum is None:
+            return
+        digest = hashlib.sha256()
+        offset = 0
+        while offset < self._plan.total_size:
+            piece = await self.draft.read(offset, READ_SIZE)
+            await asyncio.to_thread(digest.update, piece)
+            offset += len(piece)
+            self.percent = 95 * offset // self._plan.total_size
+        if digest.hexdigest() != checksum:
+            raise BadRequest("the content does not have the SHA-256 that was announced")
+
+    # -- who reads along
+
+    @property
+    def reach(self) -> int:
+        """Bytes that are here without a gap, from the first one on."""
+        return min(self._whole * self._plan.chunk_size, self._plan.total_size)
+
+    def recorded(self, number: int) -> None:
+        """Part `number` is here for good."""
+        before = self.reach
+        self._stored.add(number)
+        self._advance()
+        if self._channel is not None and self.reach > before:
+            self._channel.grew(self.reach - before)
+
+    def forgotten(self, number: int) -> None:
+        """It has to come again, perhaps with other content."""
+        self._stored.discard(number)
+        if number < self._whole:
+            self._whole = number
+            self._cut_readers(Broken("a part is sent anew"))
+
+    def _advance(self) -> None:
+        while self._whole in self._stored:
+            self._whole += 1
+
+    async def live(self, meta: Metadata) -> Channel:
+        """What can be read already, and what will be."""
+        if self._channel is None:
+            channel = self._channel = Channel(
+                Key(self._id), Kind.UPLOAD, Retention(0.0), _ignore, self._close
+            )
+            await channel.publish(Given(_Arriving(self)), meta)
+            channel.grew(self.reach)
+        return self._channel
+
+    def end(self) -> None:
+        """The upload is complete; the draft is closed when nobody reads it any more."""
+        channel, self._channel = self._channel, None
+        if channel is None:
+            self._close()
+            return
+        channel.finish()
+        channel.forget()
+
+    def _cut_readers(self, failure: FilepipeError) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.break_off(failure)
+
+    def _close(self, blob: Blob | None = None) -> None:
+        self._closing = asyncio.get_running_loop().create_task(self.draft.close())
+
+
+class Given:
+    """A storage that makes one blob, which is there already."""
+
+    def __init__(self, blob: Blob) -> None:
+        self._blob = blob
+
+    async def create(self, expected: int | None = None) -> Blob:
+        """The blob."""
+        return self._blob
+
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
+
+
+class _Arriving:
+    """The bytes of a draft that can be read already, as a blob."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def size(self) -> int:
+        return self._session.reach
+
+    async def append(self, chunks: Sequence[bytes]) -> None:
+        raise AssertionError("parts are written by their senders")
+
+    async def read(self, offset: int, limit: int) -> bytes:
+        return await self._session.draft.read(offset, min(limit, self.size - offset))
+
+    async def finish(self) -> None:
+        pass
+
+    async def discard(self) -> None:
+        pass
+
+
+class Whole:
+    """A finished object as a blob; whoever opened it closes it."""
+
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
+
+    @property
+    def size(self) -> int:
+        """All of it."""
+        return self._kept.size
+
+    async def append(self, chunks: Sequence[bytes]) -> None:
+        """It is finished."""
+        raise AssertionError("a finished object does not grow")
+
+    async def read(self, offset: int, limit: int) -> bytes:
+        """As `Kept.read`."""
+        return await self._kept.read(offset, limit)
+
+    async def finish(self) -> None:
+        """It is."""
+
+    async def discard(self) -> None:
+        """It stays."""
+
+    async def descriptor(self) -> int:
+        """For the kernel to read from."""
+        return await self._kept.descriptor()
+
+    def grow(self, size: int) -> None:
+        """It does not."""
+
+
+async def whole(upload_id: str, blob: Whole, meta: Metadata) -> Channel:
+    """A finished object as a channel."""
+    channel = Channel(Key(upload_id), Kind.UPLOAD, Retention(0.0), _ignore, _ignore_blob)
+    await channel.publish(Given(blob), meta)
+    channel.grew(blob.size)
+    channel.finish()
+    return channel
+
+
+def _ignore_blob(blob: Blob) -> None:
+    """Whoever opened it closes it."""
+
+
+def _ignore(channel: Channel) -> None:
+    """Nobody finds it by a key, so nobody has to be told."""
+
+
+async def digest_of(body: AsyncIterator[bytes], size: int) -> str:
+    """The SHA-256 of a body that has to have `size` bytes. Raises `BadRequest` if it has not."""
+    digest = hashlib.sha256()
+    async for piece in gathered(measured(body, size)):
+        await asyncio.to_thread(digest.update, piece)
+    return digest.hexdigest()
+
+
+async def measured(body: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+    """The chunks of `body`; raises `BadRequest` as soon as it cannot have `size` bytes."""
+    got = 0
+    async for chunk in body:
+        got += len(chunk)
+        if got > size:
+            raise BadRequest(f"Part size mismatch: expected {size}, got more")
+        yield chunk
+    if got < size:
+        raise BadRequest(f"Part size mismatch: expected {size}, got {got}")
+
+
+async def gathered(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in pieces of about `WRITE_SIZE`."""
+    chunks: list[bytes] = []
+    held = 0
+    async for chunk in body:
+        chunks.append(chunk)
+        held += len(chunk)
+        if held >= WRITE_SIZE:
+            yield b"".join(chunks)
+            chunks, held = [], 0
+    if held:
+        yield b"".join(chunks)

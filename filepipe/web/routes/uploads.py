@@ -1,0 +1,354 @@
+"""The protocol uploads: the parts API, for every client of it and for `curl`.
+
+One flow: who asks, what for, then the engine, then JSON. Every answer has a JSON body.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from aiohttp import web
+
+from filepipe.channels.retention import Retention
+from filepipe.channels.uploads import Uploads, Wanted, plan_of
+from filepipe.chunks import plan
+from filepipe.errors import (
+    BadRequest,
+    Conflict,
+    DiskFull,
+    FilepipeError,
+    MethodNotAllowed,
+    NotFound,
+    OverBudget,
+    StorageFailed,
+    TooLarge,
+    Unauthorized,
+    Unprocessable,
+    UnsupportedMedia,
+)
+from filepipe.logs import get_logger
+from filepipe.protocols import part_tokens, uploads_api
+from filepipe.protocols.query import parse_query
+from filepipe.protocols.upload_names import upload_path
+from filepipe.records.uploads import Upload
+from filepipe.web import refusals
+from filepipe.web.bodies import check_expectation, invite
+from filepipe.web.context import Context
+from filepipe.web.pumps import body_of
+from filepipe.web.routes import pipes
+
+log = get_logger("filepipe.uploads")
+
+Operation = Callable[[web.BaseRequest, list[str], str], Awaitable[web.StreamResponse]]
+
+MOST_LISTED = 1000
+"""Uploads on one page."""
+
+_WORDS = frozenset({"init"})
+_DIALECT = pipes.Dialect(retention=Retention(after_end=0.0), names_from_key=False, raw_names=False)
+
+MAX_JSON = 64 * 1024
+"""Bytes of a request that is JSON."""
+
+PRINCIPAL = "api"
+"""Whom the API key stands for, until there are several."""
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUMBER = re.compile(r"[0-9]{1,6}")
+_JSON = re.compile(r"application/(?:json|[A-Za-z0-9!#$&^_.-]+\+json)[ \t]*(?:;.*)?", re.IGNORECASE)
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": "Authorization, X-API-Key, Content-Type",
+    "Access-Control-Max-Age": "86400",
+}
+_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Server": "filepipe",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UploadAccess:
+    """Credentials, and how uploads are cut; sizes in bytes."""
+
+    api_key: bytes
+    jwt_secret: bytes
+    largest_part: int
+    balanced: bool
+    unique: bool
+    storage: str
+
+
+class UploadsFront:
+    """A front: `serve` answers one request whose path has lost the front's prefix."""
+
+    newline = False
+    own_paths = frozenset({"/health"})
+
+    def __init__(self, context: Context, uploads: Uploads, access: UploadAccess) -> None:
+        self._context = context
+        self._uploads = uploads
+        self._access = access
+        self._operations: dict[str, dict[str, Operation]] = {
+            "upload": {"GET": self._list},
+            "upload/init": {"POST": self._init},
+            "upload/*": {"DELETE": self._cancel},
+            "upload/*/part/*": {"PUT": self._put},
+            "upload/*/status": {"GET": self._status},
+            "upload/*/complete": {"POST": self._complete},
+            "upload/*/tokens": {"POST": self._tokens},
+            "upload/*/content": {"GET": self._content},
+        }
+
+    async def serve(
+        self, request: web.BaseRequest, path: str, query: str, prefix: str
+    ) -> web.StreamResponse:
+        """Answer what is asked of the uploads; refusals are JSON."""
+        try:
+            return await self._serve(request, path.replace("//", "/", 1), query)
+        except StorageFailed as error:
+            log.warning("storage failed", reason=repr(error.__cause__))
+            return self._refuse(request, error)
+        except FilepipeError as error:
+            return self._refuse(request, error)
+
+    async def _serve(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return web.Response(status=200, headers=_CORS)
+        if path == "/health":
+            return await self._health(request)
+        segments = path.strip("/").split("/") if path == path.rstrip("/") else []
+        operation = self._operation(request.method, segments)
+        return await operation(request, segments, query)
+
+    def _operation(self, method: str, segments: list[str]) -> Operation:
+        """What a method means on a path. Raises `NotFound`, `MethodNotAllowed`."""
+        shape = "/".join(
+            "*" if index in (1, 3) and segment not in _WORDS else segment
+            for index, segment in enumerate(segments)
+        )
+        methods = self._operations.get(shape)
+        if methods is None:
+            raise NotFound("there is nothing here")
+        operation = methods.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            raise MethodNotAllowed(f"{method} is not supported here", (*methods, "OPTIONS"))
+        return operation
+
+    # -- who asks
+
+    def _admit(self, request: web.BaseRequest) -> str:
+        """The principal of the API key. Raises `Unauthorized`."""
+        given = request.headers.get("X-API-Key")
+        if given is None:
+            raise Unauthorized("Missing API key")
+        if not hmac.compare_digest(given.encode("utf-8", "replace"), self._access.api_key):
+            raise Unauthorized("Invalid API key")
+        return PRINCIPAL
+
+    async def _upload(self, request: web.BaseRequest, upload_id: str) -> Upload:
+        """The caller's upload. Raises `Unauthorized`, `NotFound`."""
+        principal = self._admit(request)
+        upload = await self._uploads.find(_checked_id(upload_id))
+        if upload.principal != principal:
+            raise NotFound(f"Upload {upload_id} not found")
+        return upload
+
+    # -- operations
+
+    async def _init(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        principal = self._admit(request)
+        if not _JSON.fullmatch(request.headers.get("Content-Type", "")):
+            raise UnsupportedMedia("Expected request with `Content-Type: application/json`")
+        init = uploads_api.parse_init(await self._small_body(request))
+        if init.webhook_url is not None:
+            raise BadRequest("webhook_url is not available in this version")
+        access = self._access
+        wanted = Wanted(
+            path=upload_path(init.filename),
+            plan=plan(init.total_size, access.largest_part, balanced=access.balanced),
+            storage=access.storage,
+            unique=access.unique if init.unique is None else init.unique,
+            checksum=init.checksum_sha256,
+            webhook_url=None,
+        )
+        upload = await self._uploads.begin(principal, wanted)
+        tokens = self._mint(upload, range(upload.total_parts))
+        return _json(uploads_api.init_answer(upload, tokens))
+
+    async def _put(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        upload_id, number_text = _checked_id(segments[1]), segments[3]
+        if not _NUMBER.fullmatch(number_text):
+            raise BadRequest(f"Invalid URL: part `{number_text}` is not a number")
+        number = int(number_text)
+        part_tokens.verify(self._access.jwt_secret, _bearer(request), upload_id, number)
+        upload = await self._uploads.find(upload_id)
+        if number >= upload.total_parts:
+            raise NotFound(f"Part {number} not found for upload {upload_id}")
+        size = plan_of(upload).size_of(number)
+        announced = request.content_length
+        if announced is not None and announced != size:
+            raise BadRequest(f"Part size mismatch: expected {size}, got {announced}")
+        check_expectation(request)
+        await invite(request)
+        with self._context.pumps.counted("in"):
+            part, stored = await self._uploads.put_part(upload, number, self._body(request))
+        return _json(uploads_api.part_answer(upload, part, stored))
+
+    async def _body(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
+        """The body as it comes, from a sender who may not be silent for long."""
+        with self._context.pumps.watch_sender() as watch:
+            watch.begin()
+            async for chunk in body_of(request):
+                watch.end()
+                self._context.pumps.count_in(request, len(chunk))
+                yield chunk
+                watch.begin()
+
+    async def _status(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        upload = await self._upload(request, segments[1])
+        include = parse_query(query).get("include_parts", "true")
+        if include not in ("true", "false"):
+            raise BadRequest("include_parts is neither true nor false")
+        parts = await self._uploads.parts(upload.id)
+        answer = uploads_api.status_answer(
+            upload,
+            len(parts),
+            parts if include == "true" else None,
+            self._uploads.percent(upload),
+        )
+        return _json(answer)
+
+    async def _complete(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        upload = await self._upload(request, segments[1])
+        upload = await self._uploads.complete(upload.id)
+        status = 202 if upload.status == "finalizing" else 200
+        if upload.status == "failed":
+            raise Unprocessable(upload.error or "the upload failed")
+        return _json(uploads_api.complete_answer(upload, self._uploads.percent(upload)), status)
+
+    async def _cancel(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        upload = await self._upload(request, segments[1])
+        await self._uploads.cancel(upload.id)
+        return _json(uploads_api.cancelled_answer(upload.id))
+
+    async def _tokens(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        upload = await self._upload(request, segments[1])
+        if upload.status not in ("pending", "failed"):
+            raise Conflict(f"Upload is already {upload.status}")
+        upload = await self._uploads.touch(upload.id)
+        here = {part.number for part in await self._uploads.parts(upload.id)}
+        missing = [number for number in range(upload.total_parts) if number not in here]
+        return _json(uploads_api.tokens_answer(upload, missing, self._mint(upload, missing)))
+
+    async def _list(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        principal = self._admit(request)
+        limit, before = _page(parse_query(query))
+        return _json(
+            uploads_api.listing_answer(await self._uploads.listing(principal, limit, before))
+        )
+
+    async def _content(
+        self, request: web.BaseRequest, segments: list[str], query: str
+    ) -> web.StreamResponse:
+        upload = await self._upload(request, segments[1])
+        async with self._uploads.reading(upload) as channel:
+            return await pipes.read(self._context, request, channel, _DIALECT)
+
+    async def _health(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed("only GET is supported here", ("GET", "HEAD"))
+        trouble = await self._uploads.trouble()
+        storage = {
+            "backend_type": self._access.storage,
+            "status": "healthy" if trouble is None else "unavailable",
+            "message": trouble,
+        }
+        status = "OK" if trouble is None else "DEGRADED"
+        return _json({"status": status, "storage": storage}, 200 if trouble is None else 503)
+
+    # -- what they share
+
+    def _mint(self, upload: Upload, numbers: Iterable[int]) -> list[str]:
+        parts = plan_of(upload)
+        sizes = {number: parts.size_of(number) for number in numbers}
+        return part_tokens.mint(self._access.jwt_secret, upload.id, sizes, int(upload.expires))
+
+    async def _small_body(self, request: web.BaseRequest) -> bytes:
+        """The whole body of a request that is JSON. Raises `TooLarge`, `Stalled`."""
+        check_expectation(request)
+        if (request.content_length or 0) > MAX_JSON:
+            raise TooLarge(f"the body exceeds the limit of {MAX_JSON} bytes")
+        await invite(request)
+        body = b""
+        async for chunk in self._body(request):
+            body += chunk
+            if len(body) > MAX_JSON:
+                raise TooLarge(f"the body exceeds the limit of {MAX_JSON} bytes")
+        return body
+
+    def _refuse(self, request: web.BaseRequest, error: FilepipeError) -> web.StreamResponse:
+        status = error.status
+        if isinstance(error, OverBudget | DiskFull):
+            status = 507
+        headers = {**refusals.headers_of(error), "Content-Type": "application/json"}
+        body = json.dumps(uploads_api.error_answer(error, status)).encode()
+        response = web.Response(status=status, body=body, headers=headers)
+        if refusals.closes(error) or not request.content.is_eof():
+            response.force_close()
+        return response
+
+
+def _checked_id(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise NotFound("there is no such upload")
+    return text
+
+
+def _bearer(request: web.BaseRequest) -> str:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme != "Bearer" or not token:
+        raise Unauthorized("Missing or invalid Authorization header")
+    return token
+
+
+def _page(arguments: Mapping[str, str]) -> tuple[int, float | None]:
+    """How many uploads, and from which moment backwards. Raises `BadRequest`."""
+    limit, before = arguments.get("limit", "100"), arguments.get("before")
+    if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= MOST_LISTED:
+        raise BadRequest(f"limit is not a whole number from 1 to {MOST_LISTED}")
+    if before is None:
+        return int(limit), None
+    try:
+        moment = datetime.fromisoformat(before)
+    except ValueError:
+        raise BadRequest("before is not a time such as 2026-01-31T12:00:00Z") from None
+    return int(limit), moment.timestamp()
+
+
+def _json(value: object, status: int = 200) -> web.Response:
+    body = json.dumps(value, ensure_ascii=False).encode()
+    return web.Response(status=status, body=body, content_type="application/json", headers=_HEADERS)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import ssl
 import subprocess
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +33,7 @@ class Mount:
     daemon: Daemon
     listener: int
     base: str = ""
+    tls: bool = False
 
     def url(self, path: str) -> str:
         """The URL of a path."""
@@ -71,6 +76,7 @@ class Mount:
         return Download(
             self.daemon, self.base + path, *headers,
             version=version, listener=self.listener, receive_buffer=receive_buffer,
+            tls=trusting() if self.tls else None,
         )  # fmt: skip
 
     def heard(self) -> None:
@@ -86,6 +92,30 @@ class Mount:
         return sum(row["readers"] + row["writers"] for row in rows) + sum(
             row["waiting"] + row["writers_waiting"] for row in busy
         )
+
+
+def trusting() -> ssl.SSLContext:
+    """A client that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextlib.contextmanager
+def sending(upload: Upload, data: bytes) -> Iterator[None]:
+    """Send it meanwhile, however large it is; the daemon may refuse it."""
+
+    def send() -> None:
+        with contextlib.suppress(ConnectionError):
+            upload.send(data)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def finished(process: subprocess.Popen[bytes]) -> Answer:

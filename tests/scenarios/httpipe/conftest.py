@@ -12,9 +12,9 @@ from tests.scenarios.mount import Mount, fresh
 LISTENERS = ("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0=httpipe")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon with the default settings for a whole file of tests, none of which upsets it."""
+    """A daemon with the default settings for all tests that do not upset it."""
     daemon = Daemon(list(LISTENERS), tmp_path_factory.mktemp("httpipe"))
     yield daemon
     daemon.kill()

@@ -35,6 +35,7 @@ ELSEWHERE = {
     "filepipe/web/routes/file_pipe.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",
     "filepipe/web/routes/httpipe.py": "tests/scenarios/httpipe/test_httpipe_producer.py",
     "filepipe/web/routes/pages.py": "tests/scenarios/auto/test_auto_reserved.py",
+    "filepipe/web/routes/piping.py": "tests/scenarios/piping/test_piping_sender.py",
     "filepipe/web/routes/rendezvous.py": "tests/scenarios/rendezvous/test_rendezvous_table.py",
     "filepipe/web/routes/pipes.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",

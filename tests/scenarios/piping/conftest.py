@@ -53,6 +53,19 @@ def shared(tmp_path_factory: pytest.TempPathFactory, tls: tuple[str, ...]) -> It
     daemon.assert_clean_log()
 
 
+@pytest.fixture(scope="package")
+def impatient(tmp_path_factory: pytest.TempPathFactory, tls: tuple[str, ...]) -> Iterator[Daemon]:
+    """A daemon with little patience and room."""
+    settings = (
+        "--heartbeat", "0.2", "--piping-wait", "1", "--stall-timeout", "1",
+        "--max-receivers", "3", "--max-keys", "2",
+    )  # fmt: skip
+    daemon = Daemon([*LISTENERS, *tls, *settings], tmp_path_factory.mktemp("piping"))
+    yield daemon
+    daemon.kill()
+    daemon.assert_clean_log()
+
+
 def _front(daemon: Daemon, way: str, trust: ssl.SSLContext) -> Iterator[Front]:
     front = Front(daemon, WAYS[way], trust)
     yield front
@@ -84,6 +97,20 @@ def old(request: pytest.FixtureRequest, shared: Daemon, trust: ssl.SSLContext) -
 def plain(shared: Daemon, trust: ssl.SSLContext) -> Iterator[Front]:
     """HTTP/1.1 without TLS, for what cannot depend on the way."""
     yield from _front(shared, "1.1", trust)
+
+
+@pytest.fixture(params=WAYS)
+def strained(
+    request: pytest.FixtureRequest, impatient: Daemon, trust: ssl.SSLContext
+) -> Iterator[Front]:
+    """The impatient daemon, by each way."""
+    yield from _front(impatient, request.param, trust)
+
+
+@pytest.fixture
+def limited(impatient: Daemon, trust: ssl.SSLContext) -> Iterator[Front]:
+    """The impatient daemon, for what cannot depend on the way."""
+    yield from _front(impatient, "1.1", trust)
 
 
 @pytest.fixture

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator
-
 import pytest
 
-from tests.conftest import Daemon, eventually
+from tests.conftest import eventually
 from tests.scenarios.answers import ask as ask_auto
 from tests.scenarios.piping.front import (
     BEFORE,
     FORM,
-    LISTENERS,
     RECEIVED,
     SENT,
     START,
     WAITING,
-    WAYS,
     Front,
     fresh_path,
 )
-
-
-@pytest.fixture(scope="module")
-def limited(
-    tmp_path_factory: pytest.TempPathFactory, tls: tuple[str, ...], trust: ssl.SSLContext
-) -> Iterator[Front]:
-    """A daemon with little patience and room."""
-    settings = ("--heartbeat", "0.2", "--piping-wait", "1", "--max-receivers", "3")
-    listeners = (*LISTENERS, *tls, "--max-keys", "2")
-    daemon = Daemon([*listeners, *settings], tmp_path_factory.mktemp("piping"))
-    yield Front(daemon, WAYS["1.1"], trust)
-    daemon.kill()
-    daemon.assert_clean_log()
-
-
-@pytest.fixture(params=WAYS)
-def strained(request: pytest.FixtureRequest, limited: Front) -> Iterator[Front]:
-    """It by each way; after the test every path must be free."""
-    front = Front(limited.daemon, WAYS[request.param], limited.trust)
-    yield front
-    front.leave()
-    eventually(front.at_rest)
-
 
 # -- ?strict=1
 
@@ -175,8 +147,6 @@ def test_no_signs_of_life_after_the_start(limited: Front, path: str) -> None:
     with pytest.raises(TimeoutError):
         sender.sock.recv(1)
     receiver.leave()
-    sender.leave()
-    eventually(limited.at_rest)
 
 
 # -- limits

@@ -38,6 +38,7 @@ def test_the_first_part(front: Front, path: str) -> None:
     disposition = 'form-data; name="dummy form name"; filename="myfile.txt"'
     assert headers["Content-Disposition"] == disposition
     assert headers.get_all("X-Piping") == ["one", "two"]
+    assert "Content-Length" not in headers
     assert receiver.rest() == b"hello"
 
 

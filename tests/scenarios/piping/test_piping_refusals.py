@@ -243,3 +243,15 @@ def test_what_only_we_refuse_has_its_own_status(plain: Front, path: str) -> None
     answer.assert_refused("[ERROR] X-Piping stands there more than 16 times.")
     answer = plain.ask("POST", path, FORM.partition(";")[0], body=b"x")
     answer.assert_refused("[ERROR] The multipart boundary is missing or cannot be used.")
+
+
+def test_a_path_is_decoded_once(front: Front, path: str) -> None:
+    """Two ways to write one text are one path."""
+    sender = front.send(path.replace("p", "%70"), b"hello")
+    eventually(lambda: front.present() == 1)
+    assert front.receive(path).rest() == b"hello"
+    assert sender.lines()[-1] == RECEIVED
+    sender = front.send(path + "%2570", b"hello")
+    eventually(lambda: front.present() == 1)
+    assert front.receive(f"{path}p?wait=0").status == 408
+    assert front.receive(path + "%25%37%30").rest() == b"hello"

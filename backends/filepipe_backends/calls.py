@@ -51,6 +51,8 @@ class Calls:
         self, pool: Executor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Do as `run` does, on the threads of another pool."""
+        if self.closed:
+            raise StorageFailed("the storage failed: the file is closed")
         call = pool.submit(function, *args, **kwargs)
         self._running.add(call)
         try:
@@ -77,10 +79,15 @@ class Calls:
     async def close(self, first: Callable[[], None] | None = None) -> None:
         """Close the descriptor once no thread uses it any more, also when cancelled.
 
-        `first` is called just before; it raises nothing.
+        `first` is called just before, and also when it is closed already; it raises nothing.
         """
-        self.closed = True
-        call = self._pool.submit(_close, self.fd, (*self._running, *self._orphans), first)
+        if not self.closed:
+            self.closed = True
+            call = self._pool.submit(_close, self.fd, (*self._running, *self._orphans), first)
+        elif first is not None:
+            call = self._pool.submit(first)
+        else:
+            return
         await asyncio.shield(asyncio.wrap_future(call))
 
 

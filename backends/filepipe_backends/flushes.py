@@ -43,8 +43,7 @@ class Flushes:
         if running is not None:
             await asyncio.wait({running})
         self._running, self._next = self._next, None
-        if not calls.closed:  # else everybody who asked was cancelled
-            await calls.run_on(pool, self.data, calls.fd)
+        await calls.run_on(pool, self.data, calls.fd)
 
     def data(self, fd: int) -> None:
         """Make the bytes of a file durable, and as much about it as is needed to read them."""

@@ -142,7 +142,7 @@ class Session:
         return self._channel
 
     def end(self) -> None:
-        """The upload is complete; the draft is closed when nobody reads it any more."""
+        """The upload is recorded as complete; its draft goes when nobody reads it any more."""
         channel, self._channel = self._channel, None
         if channel is None:
             self._close()
@@ -156,7 +156,7 @@ class Session:
             channel.break_off(failure)
 
     def _close(self, blob: Blob | None = None) -> None:
-        self._closing = asyncio.get_running_loop().create_task(self.draft.close())
+        self._closing = asyncio.get_running_loop().create_task(self.draft.discard())
 
 
 class Given:

@@ -142,6 +142,25 @@ async def test_a_close_waits_for_a_cancelled_write(
         await again.close()
 
 
+async def test_a_closed_draft_touches_no_file(make: Callable[[], Shelf]) -> None:
+    """Whoever comes late is refused, and closes nothing that has the number now."""
+    async with opened(make) as shelf:
+        draft = await shelf.begin("a", 6)
+        await draft.close()
+        other = await shelf.begin("b", 6)
+        name = PurePosixPath("a")
+        late = (draft.write(0, b"late"), draft.read(0, 6), draft.publish(name, unique=True))
+        for call in (*late, draft.sync()):
+            with pytest.raises(StorageFailed):
+                await call
+        await draft.close()
+        await other.write(0, b"others")
+        await draft.discard()
+        assert await shelf.drafts() == ["b"]
+        assert await other.read(0, 6) == b"others"
+        await other.discard()
+
+
 async def test_flushes_do_not_hold_up_writes(
     make: Callable[[], Shelf], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,7 +100,7 @@ class Passage(Shared):
             self._ask()
 
     def serve(self, sink: Sink) -> None:
-        """Let a sink whose pipe is empty have bytes, if there are any for it."""
+        """Let a sink whose pipe is empty have bytes, if there are any. Raises `Broken`."""
         if not self.held or sink.ahead or (self._asked and not self.agreed):
             return
         first = self.source.pipe
@@ -108,7 +108,10 @@ class Passage(Shared):
             sink.reading, sink.queued = first.reading, self.held
             return
         assert sink.pipe is not None
-        sink.queued = sink.ahead = tee(first.reading, sink.pipe.writing, self.held)
+        try:
+            sink.queued = sink.ahead = tee(first.reading, sink.pipe.writing, self.held)
+        except OSError as error:
+            raise Broken("the system does not copy between pipes") from error
         self._advance()
 
     def emptied(self, size: int) -> None:

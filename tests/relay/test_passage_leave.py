@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from filepipe.errors import Broken, Stalled
-from filepipe.relay import moves, worker
+from filepipe.relay import moves, passage, worker
 from filepipe.relay.moves import STEP
 from tests.relay.descriptors import reset
 from tests.relay.passages import SMALL, Crossing
@@ -137,6 +137,22 @@ async def test_a_receiver_that_stalls(crossing, fast_ticks):
         await crossing.attached[0]
     await crossing.others_finish(sending, 0)
     assert await asyncio.gather(*reading) == [crossing.data] * 2
+
+
+async def test_a_system_that_does_not_copy(crossing, monkeypatch):
+    """A sandbox may forbid it: that breaks the transfer, not the thread."""
+
+    def refuse(*_):
+        raise PermissionError
+
+    monkeypatch.setattr(passage, "tee", refuse)
+    one = crossing(100, 2).open().attach_all().pass_on()
+    sending = one.send()
+    for task in one.attached[:1]:
+        with pytest.raises(Broken, match="does not copy between pipes"):
+            await task
+    # the other one is alone now, and needs none
+    await one.others_finish(sending, 0)
 
 
 async def test_waiting_for_others_is_no_stall(crossing, fast_ticks):

@@ -188,6 +188,30 @@ async def test_a_draft_that_cannot_begin(
         await (await shelf.begin("a", 10)).discard()
 
 
+async def test_a_draft_that_begins_is_durable(
+    make: Callable[[], Shelf], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its size and its name are on the disk before anybody is told of it."""
+    flushed: list[os.stat_result] = []
+    real = os.fsync
+
+    def note(fd: int) -> None:
+        flushed.append(os.fstat(fd))
+        real(fd)
+
+    async with opened(make) as shelf:
+        monkeypatch.setattr(os, "fsync", note)
+        draft = await shelf.begin("a", 12_345)
+        monkeypatch.undo()
+        folder = tmp_path / "own" / "parts"
+        assert [found.st_ino for found in flushed] == [
+            (folder / "a").stat().st_ino,
+            folder.stat().st_ino,
+        ]
+        assert flushed[0].st_size == 12_345
+        await draft.discard()
+
+
 async def test_a_draft_that_somebody_cut(make: Callable[[], Shelf], tmp_path: Path) -> None:
     """A file that lost its end is neither published nor read as if it had one."""
     async with opened(make) as shelf:

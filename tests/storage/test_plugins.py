@@ -6,8 +6,8 @@ import pytest
 
 from filepipe.errors import ConfigError
 from filepipe.storage import plugins
-from filepipe.storage.plugins import GROUP, open_storage
-from filepipe.testing import read_all
+from filepipe.storage.plugins import open_shelf, open_storage
+from filepipe.testing import opened, read_all, store
 
 
 @pytest.fixture
@@ -15,8 +15,11 @@ def known(monkeypatch):
     """Replace what is installed by the entry points of a test."""
 
     def install(**values):
-        entries = [EntryPoint(name, value, GROUP) for name, value in values.items()]
-        monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
+        monkeypatch.setattr(
+            plugins,
+            "entry_points",
+            lambda group: [EntryPoint(name, value, group) for name, value in values.items()],
+        )
 
     return install
 
@@ -68,3 +71,28 @@ def test_a_storage_refuses_its_location():
     """A location that the storage cannot use is a setting that cannot be used."""
     with pytest.raises(ConfigError, match="needs a folder"):
         open_storage("file:")
+
+
+async def test_our_own_shelf_is_found(tmp_path):
+    """The local disk comes in by its entry point too, with a folder for what it needs besides."""
+    async with opened(lambda: open_shelf(f"local:{tmp_path}/objects", tmp_path / "own")) as shelf:
+        await store(shelf, "a", b"bytes", "name")
+    assert (tmp_path / "objects" / "name").read_bytes() == b"bytes"
+    assert (tmp_path / "own").is_dir()
+
+
+def test_an_unknown_shelf_lists_the_known_ones(known, tmp_path):
+    """A wrong name is answered with the names that exist, and its location is not shown."""
+    known(local="a:b", s3="a:c")
+    with pytest.raises(ConfigError, match=r"known are local:, s3:$") as caught:
+        open_shelf("s4:user:password@bucket", tmp_path)
+    assert "password" not in str(caught.value)
+    known(s3="a_library_that_nobody_has:S3Shelf")
+    with pytest.raises(ConfigError, match=r"pip install 'filepipe\[s3\]'"):
+        open_shelf("s3:bucket", tmp_path)
+
+
+def test_a_shelf_refuses_its_location(tmp_path):
+    """A location that the shelf cannot use is a setting that cannot be used."""
+    with pytest.raises(ConfigError, match="need a folder"):
+        open_shelf("local:", tmp_path)

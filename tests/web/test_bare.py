@@ -21,7 +21,7 @@ class Raw:
 
     async def reads(self, version: str = "1.1", missing: int = 0) -> list[bytes]:
         """Each read until the server closes; some bytes of the request's body are `missing`."""
-        server = web.Server(self.handler)
+        server = web.Server(self.handler, lingering_time=0.1)
         listener = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
         port = listener.sockets[0].getsockname()[1]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

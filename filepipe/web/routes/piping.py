@@ -173,7 +173,8 @@ class _Telling:
         self._request = request
         self._offered = offered
         self._wait = wait
-        self._narrator = Narrator(context.rules.heartbeat, piping.still_waiting)
+        watch = context.pumps.watch_reader
+        self._narrator = Narrator(context.rules.heartbeat, piping.still_waiting, watch)
 
     async def early(self) -> web.StreamResponse:
         """Answer 200 at once, then line by line; after a failure the end is missing."""

@@ -285,9 +285,13 @@ class Front:
     def sending(
         self, path: str, data: bytes, *headers: str, method: str = "POST", chunked: bool = False
     ) -> Iterator[Sender]:
-        """A sender who sends all of it in the background."""
+        """A sender who sends all of it in the background, when its answer has begun.
+
+        What is left of the answer may be read after the block: Python's TLS has no two hands.
+        """
         length = None if chunked else len(data)
         sender = self.open(path, length, *headers, method=method)
+        assert self.old or sender.status == 200
 
         def send() -> None:
             for start in range(0, len(data), PIECE):

@@ -110,11 +110,11 @@ def test_a_wait_that_is_none(plain: Front, path: str) -> None:
             assert plain.ask(method, f"{path}?wait={wait}").status == 400
 
 
-def test_nobody_waits_longer_than_the_setting_says(strained: Front, path: str) -> None:
+def test_nobody_waits_longer_than_the_setting_says(limited: Front, path: str) -> None:
     """--piping-wait, for either side, also where the request asks for more."""
-    receiver = strained.receive(path)
+    receiver = limited.receive(path)
     receiver.answer().assert_refused("[ERROR] No sender came within 1 seconds.", 408)
-    answer = strained.ask("POST", f"{path}?wait=2", body=b"x")
+    answer = limited.ask("POST", f"{path}?wait=2", body=b"x")
     answer.assert_refused("[ERROR] Wait exceeds the maximum of 1 second.")
 
 
@@ -182,16 +182,16 @@ def test_too_many_parties(strained: Front) -> None:
 # -- other protocols
 
 
-def test_a_pipe_of_another_protocol(front: Front, path: str) -> None:
+def test_a_pipe_of_another_protocol(plain: Front, path: str) -> None:
     """What is there under the key is read; there is no second writer."""
     answer = ask_auto(
-        front.daemon, f"{path}?max-age=1s", "--data", "hello", "-X", "PUT", listener=2
+        plain.daemon, f"{path}?max-age=1s", "--data", "hello", "-X", "PUT", listener=2
     )
     assert answer.status == 200
-    receiver = front.receive(path)
+    receiver = plain.receive(path)
     assert (receiver.status, receiver.rest()) == (200, b"hello")
-    front.ask("POST", path, body=b"x").assert_refused("[ERROR] Key already exists.")
-    eventually(front.at_rest)
+    plain.ask("POST", path, body=b"x").assert_refused("[ERROR] Key already exists.")
+    eventually(plain.at_rest)
 
 
 def test_parties_of_two_protocols(modern: Front, path: str) -> None:

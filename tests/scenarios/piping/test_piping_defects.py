@@ -119,7 +119,7 @@ def test_05_a_receiver_that_takes_nothing_is_dropped(limited: Front, path: str) 
     eventually(lambda: limited.waiting() == 2)
     with limited.sending(f"{path}?n=2", body, chunked=True) as sender:
         assert sha(quick.rest() or b"") == sha(body)
-        lines = sender.broken_lines()
+    lines = sender.broken_lines()
     assert ABORTED in lines
     assert lines[-1] == "[ERROR] 1 of 2 receivers got everything."
 
@@ -165,7 +165,7 @@ def test_08_a_long_body_takes_no_memory(plain: Front, path: str) -> None:
         with ThreadPoolExecutor(3) as pool, plain.sending(f"{path}?n=3", body) as sender:
             for got in pool.map(lambda receiver: receiver.rest(), receivers):
                 assert len(got or b"") == len(body)
-            assert sender.lines()[-1] == RECEIVED
+        assert sender.lines()[-1] == RECEIVED
 
     before = pages()
     once()

@@ -61,7 +61,7 @@ def test_one_part_of_8_mib(front: Front, path: str) -> None:
         assert receiver.headers["Content-Type"] == "application/octet-stream"
         assert receiver.headers["Content-Disposition"] == 'form-data; name="x"'
         assert sha(receiver.rest() or b"") == sha(data)
-        assert sender.lines()[-1] == RECEIVED
+    assert sender.lines()[-1] == RECEIVED
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ def test_a_large_body(front: Front, path: str) -> None:
     with front.sending(path, body) as sender:
         assert receiver.headers["Content-Length"] == str(len(body))
         assert sha(receiver.rest() or b"") == sha(body)
-        assert sender.lines()[-1] == RECEIVED
+    assert sender.lines()[-1] == RECEIVED
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -237,4 +237,4 @@ def test_receivers_who_close_at_once(front: Front, *, chunked: bool) -> None:
                 with contextlib.suppress(ssl.SSLError, OSError):
                     receiver.sock.unwrap()  # says that it ends, and waits for nothing
             receiver.leave()
-            assert sender.lines()[-1] == RECEIVED
+        assert sender.lines()[-1] == RECEIVED

@@ -215,7 +215,8 @@ def test_a_refusal_leaves_the_body_alone(modern: Front, path: str) -> None:
     answer = party.answer()
     answer.assert_refused('[ERROR] Invalid "n" query parameter')
     assert answer.headers["Connection"] == "close"
-    assert party.sock.recv(1) == b""
+    if not modern.way.base:
+        assert party.sock.recv(1) == b""
 
 
 def test_a_refusal_of_a_waiting_party_disturbs_nobody(front: Front, path: str) -> None:

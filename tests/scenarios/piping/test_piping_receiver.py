@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.scenarios.piping.front import (
     RECEIVED,
     TLS,
     WAITING,
+    WAYS,
     Front,
     Party,
     fresh_path,
@@ -238,3 +240,32 @@ def test_receivers_who_close_at_once(front: Front, *, chunked: bool) -> None:
                     receiver.sock.unwrap()  # says that it ends, and waits for nothing
             receiver.leave()
         assert sender.lines()[-1] == RECEIVED
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_receivers_by_every_way_at_once(plain: Front, path: str, *, chunked: bool) -> None:
+    """Each gets the same, whoever moves it, and with it a head of its own version."""
+    body = body_of(MIB)
+    target = f"{path}?n={len(WAYS)}"
+    receivers = [plain.by(way).receive(target) for way in WAYS]
+    eventually(lambda: plain.waiting() == len(WAYS))
+    with (
+        ThreadPoolExecutor(len(WAYS)) as pool,
+        plain.sending(target, body, "X-Piping: x", chunked=chunked) as sender,
+    ):
+        for got in pool.map(Party.rest, receivers):
+            assert sha(got or b"") == sha(body)
+    assert sender.lines()[-1] == RECEIVED
+    versions = [10 if "1.0" in way else 11 for way in WAYS]
+    assert [receiver.response.version for receiver in receivers] == versions
+    assert {receiver.headers["X-Piping"] for receiver in receivers} == {"x"}
+
+
+def test_an_empty_stream(modern: Front, path: str) -> None:
+    """Chunks need not hold anything."""
+    receiver = modern.receive(path)
+    eventually(lambda: modern.waiting() == 1)
+    sender = modern.open(path, None)
+    sender.finish()
+    assert (receiver.status, receiver.rest()) == (200, b"")
+    assert sender.lines()[-1] == RECEIVED

@@ -55,22 +55,26 @@ class SmallMessages:
                     raise httpipe.nobody("consumer", wait)
                 # from here on the message may be delivered, so it is not begun anew
                 request.committed = True
-                if await self._given(rendezvous, meta, request.body):
-                    context.service.statistics.bytes_in += len(request.body)
-                    return Answer(200, dict(httpipe.HEADERS), b"")
-                request.committed = False
+                try:
+                    await self._give(rendezvous, meta, request.body)
+                except Broken:
+                    if not unbegun(rendezvous):
+                        raise
+                    request.committed = False
+                    continue
+                context.service.statistics.bytes_in += len(request.body)
+                return Answer(200, dict(httpipe.HEADERS), b"")
 
-    async def _given(self, rendezvous: Rendezvous, meta: Metadata, body: bytes) -> bool:
-        """Give the message; False if the consumer left before it could have a byte."""
+    async def _give(self, rendezvous: Rendezvous, meta: Metadata, body: bytes) -> None:
+        """Give the message. Raises `Broken` when the consumer left before it had everything."""
         with self._context.pumps.counted("in"):
             await rendezvous.start(self._context.service.windows, meta)
             async with Writer(rendezvous) as writer:
                 if body:
                     await writer.write((body,))
             await rendezvous.settled()
-            if not rendezvous.received and not unbegun(rendezvous):
+            if not rendezvous.received:
                 raise Broken("the receiver left before it had everything")
-        return rendezvous.received > 0
 
     async def consume(self, key: Key) -> Answer | Carried:
         """The next message; what is not small, or not whole yet, takes the seat elsewhere.

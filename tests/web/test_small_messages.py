@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from filepipe.keys import Key
+from filepipe.protocols.plain import PlainRequest
+from filepipe.relay.plane import Plane
+from filepipe.service import Service, Spilling
+from filepipe.testing import turns
+from filepipe.web.doorman import Answer as DoormansAnswer
+from filepipe.web.pumps import PumpLimits, Pumps
+from filepipe.web.small_messages import SmallMessages
 from tests.conftest import Daemon, eventually, read_until
 from tests.web.ways import GENERAL, PLAIN, Answer, get, read_answer, request
 
@@ -156,3 +167,27 @@ def test_a_bad_name(daemon: Daemon, listener: int) -> None:
                 statuses.append(read_answer(sock).status)
         assert statuses[0] == statuses[1]
         assert 400 <= statuses[0] < 500
+
+
+async def test_a_consumer_that_leaves_as_it_is_paired() -> None:
+    """Before its producer has heard of it: the message goes to the next one."""
+    service = Service(Spilling("memory:", 1000, None, None), 10)
+    pumps = Pumps(Plane(enabled=False), service.statistics, PumpLimits(1.0, 1.0, 1.0, None))
+    rules = SimpleNamespace(request_timeout=None)
+    context: Any = SimpleNamespace(service=service, pumps=pumps, rules=rules)
+    messages = SmallMessages(context, loopback_only=False)
+    key = Key("channels/small/left")
+    message = PlainRequest("POST", f"/{key}", "localhost", None, False, b"hello", 0)
+    producer = asyncio.create_task(messages.produce(message, key))
+    await turns()
+    seat = await service.queues.take(None, key, None)
+    assert seat is not None
+    seat.leave()
+    answer = await messages.consume(key)
+    assert isinstance(answer, DoormansAnswer)
+    assert answer.body == b"hello"
+    assert answer.on_flushed is not None
+    answer.on_flushed(True)
+    assert (await producer).status == 200
+    assert service.queues.redelivered == 1
+    await service.aclose()

@@ -11,7 +11,7 @@ from tests.scenarios.answers import ask, assert_refused, raw, talk, upload
 from tests.scenarios.peers import key_of
 
 UNBUILT = [
-    "/-", "/-/", "/-/unknown", "/-/unknown/k", "/-/piping/k", "/channels", "/channels/ns/name",
+    "/-", "/-/", "/-/unknown", "/-/unknown/k", "/channels", "/channels/",
     "/upload", "/upload/init", "/files", "/files/", "/files/id", "/streams", "/streams/k",
     "/favicon.ico", "/-/auto/-/file-pipe/k", "/%2D/k", "/-/file-pipe",
 ]  # fmt: skip

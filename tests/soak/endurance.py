@@ -7,14 +7,16 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import Daemon
 from tests.scenarios.faults import NotTraced
-from tests.scenarios.peers import Upload, body_of
+from tests.scenarios.peers import Download, Upload, body_of
 from tests.soak.ground import Ground, Holdings
-from tests.soak.rounds import DONE, LARGE, ROUNDS
+from tests.soak.live import LARGE, Sender
+from tests.soak.rounds import DONE, ROUNDS
 
 MIB = 1024 * 1024
 POOL = 6
@@ -92,7 +94,7 @@ def endure(folder: Path, seed: int, *, seconds: float = 0.0, least: int = 1) -> 
 
 
 def warm_up(daemon: Daemon) -> None:
-    """Have the daemon open what it keeps: many uploads at once start its threads."""
+    """Have the daemon open what it keeps: many transfers at once start its threads."""
     body = body_of(LARGE * 4)
     with contextlib.ExitStack() as stack:
         lengths = (len(body), None) * 8
@@ -104,6 +106,15 @@ def warm_up(daemon: Daemon) -> None:
             upload.send(body[:LARGE])
         for upload in uploads:
             assert upload.finish(body[LARGE:]).startswith(DONE)
+    with ThreadPoolExecutor(8) as pool, contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(Sender(daemon, f"/{n}", len(body))) for n in range(4)]
+        readers = [stack.enter_context(Download(daemon, f"/{n}")) for n in range(4)]
+        for sender, reader in zip(senders, readers, strict=True):
+            sender.send(body[:LARGE])
+            assert reader.begin() == 200
+        told = [pool.submit(sender.delivers, body[LARGE:]) for sender in senders]
+        got = [pool.submit(reader.rest) for reader in readers]
+        assert all(each.result() for each in (*told, *got))
 
 
 def play(ground: Ground, name: str, report: Report) -> None:

@@ -25,9 +25,7 @@ from tests.scenarios.peers import (
 )
 from tests.scenarios.ways import WAYS
 from tests.soak.ground import Ground, names_below
-
-LARGE = 300_000
-"""Bytes from which on a body is seen while it grows, whatever it says of its length."""
+from tests.soak.live import LARGE, hand_over, messages
 
 DONE = b"HTTP/1.1 200 "
 
@@ -184,10 +182,11 @@ def fault(ground: Ground) -> None:
 
 
 def kill(ground: Ground) -> None:
-    """kill -9 at any moment under load: nothing is left in the folder, no reader is deceived."""
+    """kill -9 at any moment under load: nothing is left of anybody's, no reader is deceived."""
     way = ground.random.choice(list(WAYS.values()))
     body = ground.body(3 * MIB)
     with ground.fresh(way.flag) as daemon, contextlib.ExitStack() as stack:
+        own = names_below(daemon.data_dir)
         source = daemon.folder / "source"
         source.write_bytes(body * 8)
         framing = ("--header", "Transfer-Encoding: chunked") if way.chunked else ()
@@ -208,7 +207,7 @@ def kill(ground: Ground) -> None:
         for process, path in zip(curls[3:], got, strict=True):
             if process.returncode == 0:
                 assert sha(path.read_bytes()) == sha(source.read_bytes())
-        assert names_below(daemon.data_dir) == {"filepipe", "filepipe/lock", "filepipe/spill"}
+        assert names_below(daemon.data_dir) == own
         daemon.log_path.unlink()
         again = Daemon([way.flag, "--listen", daemon.addresses[0]], daemon.folder)
         try:
@@ -264,6 +263,7 @@ def insist(ground: Ground) -> None:
 ROUNDS: dict[str, Callable[[Ground], None]] = {
     function.__name__.replace("_", " "): function
     for function in (
-        transfer, crowd, small, abort, leave, give_up, refuse, fault, kill, drain, insist,
+        transfer, crowd, small, abort, leave, give_up, refuse, hand_over, messages, fault, kill,
+        drain, insist,
     )
 }  # fmt: skip

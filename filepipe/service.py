@@ -57,7 +57,10 @@ class Service:
         self.directory = Directory(max_keys)
         self.windows = Windows(self.accountant.memory)
         self.meetings = Meetings(self.directory)
-        self.queues = Queues(max_keys, self.directory.waste)
+        self.queues = Queues(
+            max_keys, self.directory.waste, lambda key: self.directory.present(key) is not None
+        )
+        self.directory.elsewhere = self.queues.is_written
         self.statistics = Statistics()
 
     def channels(self) -> Iterator[Channel]:

@@ -87,7 +87,7 @@ async def test_channels_are_counted_by_kind(service):
     assert service.kinds() == {}
     await store(service, 1)
     service.meetings.offer(Key("met"), 2, Metadata())
-    with service.queues.offer(Key("line")):
+    with service.queues.offer(Key("line"), Metadata()):
         seat = await service.queues.take(None, Key("line"), 1.0)
         await store(service, 1, key="other")
         assert service.kinds() == {"pipe": 2, "rendezvous": 1, "queue": 1}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from filepipe.channels.channel import Channel, Kind
@@ -37,6 +37,8 @@ class Directory:
 
     def __init__(self, max_keys: int) -> None:
         self.draining = False
+        self.elsewhere: Callable[[Key], bool] = lambda key: False
+        """Whether a key is in use by somebody who needs no channel of ours."""
         self._max_keys = max_keys
         self._channels: dict[Key, Channel] = {}
         self.room = WaitingRoom(max_keys)
@@ -75,7 +77,7 @@ class Directory:
         """Give a channel its key. Raises as `claim`."""
         if self.draining:
             raise Draining("server is shutting down, not accepting new uploads")
-        if channel.key in self._channels:
+        if channel.key in self._channels or self.elsewhere(channel.key):
             raise Conflict("key already exists")
         if len(self._channels) >= self._max_keys:
             self._make_room()

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.rendezvous import Rendezvous, Seat
-from filepipe.errors import Broken, Draining, FilepipeError, Gone, TooManyKeys
+from filepipe.errors import Broken, Conflict, Draining, FilepipeError, Gone, TooManyKeys
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob
 
@@ -75,12 +75,18 @@ class _Line:
 
 
 class Queues:
-    """Every line; `most` bounds those who wait in all of them together."""
+    """Every line; `most` bounds those who wait in all of them together.
 
-    def __init__(self, most: int, waste: Callable[[Blob], None]) -> None:
+    `is_taken` tells of a key that is in use otherwise.
+    """
+
+    def __init__(
+        self, most: int, waste: Callable[[Blob], None], is_taken: Callable[[Key], bool]
+    ) -> None:
         self.redelivered = 0
         self.waste = waste
         self._most = most
+        self._is_taken = is_taken
         self._lines: dict[Key, _Line] = {}
         self._waiting = 0
         self._draining = False
@@ -101,6 +107,11 @@ class Queues:
         """Every key under which somebody waits or a pair is under way."""
         return list(self._lines)
 
+    def is_written(self, key: Key) -> bool:
+        """Whether a producer is there, waiting or at work."""
+        line = self._lines.get(key)
+        return line is not None and (bool(line.producers) or line.running is not None)
+
     def busy(self) -> int:
         """How many pairs are under way."""
         return sum(1 for _ in self)
@@ -108,7 +119,9 @@ class Queues:
     # -- producers
 
     def offer(self, key: Key, meta: Metadata) -> Offer:
-        """Stand in the line of producers. Raises `Draining` or `TooManyKeys`."""
+        """Stand in the line of producers. Raises `Conflict`, `Draining` or `TooManyKeys`."""
+        if self._is_taken(key):
+            raise Conflict("key already exists")
         line = self._enter(key)
         offer = Offer(meta, lambda offer, error: self._withdraw(key, offer, error))
         line.producers.append(offer)

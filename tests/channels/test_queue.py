@@ -14,7 +14,7 @@ from filepipe.accountant import Budget
 from filepipe.channels.channel import Metadata, Writer
 from filepipe.channels.queue import Queues, unbegun
 from filepipe.channels.window import Windows
-from filepipe.errors import Broken, Draining, FilepipeError, Gone, TooManyKeys
+from filepipe.errors import Broken, Conflict, Draining, FilepipeError, Gone, TooManyKeys
 from filepipe.keys import Key
 from filepipe.testing import turns
 
@@ -29,7 +29,8 @@ class Bench:
     def __init__(self, most: int = MOST) -> None:
         self.budget = Budget("memory", None)
         self.windows = Windows(self.budget)
-        self.queues = Queues(most, self._waste)
+        self.taken: set[Key] = set()
+        self.queues = Queues(most, self._waste, self.taken.__contains__)
         self.discards: list[asyncio.Task[None]] = []
         self.parties: list[Producer | Consumer] = []
 
@@ -264,6 +265,26 @@ async def test_a_cut(bench):
     for party in (producer, consumer):
         with pytest.raises(Broken):
             await party.task
+
+
+async def test_a_key_has_one_use(bench):
+    """What is written otherwise takes no message; a consumer alone writes nothing."""
+    bench.consume()
+    await turns()
+    assert not bench.queues.is_written(KEY)
+    bench.taken.add(KEY)
+    with pytest.raises(Conflict):
+        await bench.produce().task
+    bench.taken.clear()
+    producers = [bench.produce(), bench.produce()]
+    await turns()
+    assert bench.queues.is_written(KEY)
+    producers[0].task.cancel()
+    await turns()
+    assert bench.queues.is_written(KEY)
+    producers[1].task.cancel()
+    await turns()
+    assert not bench.queues.is_written(KEY)
 
 
 class Lines(RuleBasedStateMachine):

@@ -154,3 +154,17 @@ def test_a_query_means_nothing(front: Mount, channel: str, query: str) -> None:
     consumer = front.start_curl(channel)
     assert front.give("POST", f"{channel}?{query}", b"hello").status == 200
     assert finished(consumer).body == b"hello"
+
+
+def test_a_key_has_one_use(root: Mount, auto: Mount, channel: str) -> None:
+    """What another protocol writes under the same key takes no message, and the reverse."""
+    pipe = Mount(auto.daemon, 0, "/-/file-pipe")
+    with pipe.sender("PUT", channel, 5) as upload:
+        eventually(lambda: root.give("POST", f"{channel}?wait=0", b"x").status == 409)
+        upload.send(b"he")
+        assert auto.give("POST", f"{channel}?wait=0", b"x").status == 409
+    eventually(lambda: root.give("POST", f"{channel}?wait=0", b"x").status == 408)
+    with root.sender("POST", channel, 5):
+        eventually(lambda: root.waiting(channel) == 1)
+        assert pipe.give("PUT", channel, b"x").status == 409
+        assert Mount(auto.daemon, 0, "/-/piping").give("POST", channel, b"x").status == 400

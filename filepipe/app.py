@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from filepipe.certificate import Certificate
-from filepipe.channels.uploads import UploadRules, Uploads
+from filepipe.channels.upload_plan import UploadRules
+from filepipe.channels.uploads import Uploads
 from filepipe.config import Listen, Settings
 from filepipe.credentials import Credentials
 from filepipe.protocols.forwarding import ForwardRules
@@ -206,7 +207,9 @@ def _uploads(
         settings.max_uploads,
         settings.max_concurrent_finalizations,
     )
-    return open_uploads(places, service.accountant.disk, rules, lambda upload: None)
+    return open_uploads(
+        places, service.accountant.disk, rules, lambda upload: None, service.uploads
+    )
 
 
 def _access(settings: Settings, credentials: Credentials) -> UploadAccess:

@@ -62,6 +62,13 @@ class _ServiceCollector(Collector):
             "Messages whose consumer left before their first byte, so that another gets them.",
             self._service.queues.redelivered,
         )
+        uploads = self._service.uploads
+        yield GaugeMetricFamily(
+            "filepipe_uploads_open", "Uploads in parts that are not complete.", uploads.open
+        )
+        yield CounterMetricFamily(
+            "filepipe_upload_parts", "Parts of uploads that were stored.", uploads.stored
+        )
 
     def _traffic(self) -> Iterator[Metric]:
         statistics = self._service.statistics

@@ -13,6 +13,7 @@ from filepipe.channels.channel import Channel, Kind
 from filepipe.channels.directory import Directory
 from filepipe.channels.meetings import Meetings
 from filepipe.channels.queue import Queues
+from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.window import Windows
 from filepipe.storage.accounted import AccountedStorage
 from filepipe.storage.interface import Storage
@@ -61,6 +62,7 @@ class Service:
             max_keys, self.directory.waste, lambda key: self.directory.present(key) is not None
         )
         self.directory.elsewhere = self.queues.is_written
+        self.uploads = UploadActivity()
         self.statistics = Statistics()
 
     def channels(self) -> Iterator[Channel]:
@@ -77,12 +79,14 @@ class Service:
 
     def busy(self) -> int:
         """How many transfers a drain waits for."""
-        return self.directory.busy() + self.meetings.busy() + self.queues.busy()
+        channels = self.directory.busy() + self.meetings.busy() + self.queues.busy()
+        return channels + self.uploads.busy
 
     def drain(self) -> None:
         """Take nothing new; everybody who waits is told at once."""
         self.directory.drain()
         self.queues.drain()
+        self.uploads.draining = True
 
     def cut(self) -> None:
         """End every transfer that is handed over live."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filepipe.accountant import Budget
-from filepipe.channels.uploads import UploadRules, Uploads
+from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_plan import UploadRules
+from filepipe.channels.uploads import Uploads
 from filepipe.errors import FilepipeError
 from filepipe.logs import get_logger
 from filepipe.records.database import Database
@@ -36,7 +38,11 @@ class UploadPlaces:
 
 @contextlib.asynccontextmanager
 async def open_uploads(
-    places: UploadPlaces, disk: Budget, rules: UploadRules, on_end: Callable[[Upload], None]
+    places: UploadPlaces,
+    disk: Budget,
+    rules: UploadRules,
+    on_end: Callable[[Upload], None],
+    activity: UploadActivity,
 ) -> AsyncIterator[Uploads]:
     """The engine, with what a crash left set right; on leaving, everybody is ended.
 
@@ -45,7 +51,7 @@ async def open_uploads(
     database = await Database.open(places.database)
     try:
         shelf = await asyncio.to_thread(open_shelf, places.shelf, places.folder)
-        uploads = Uploads(database, shelf, disk, rules, on_end)
+        uploads = Uploads(database, shelf, disk, rules, on_end, activity)
         try:
             await uploads.recover()
             sweeping = asyncio.create_task(_sweep(uploads))

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.retention import Retention
 from filepipe.chunks import Plan
-from filepipe.errors import BadRequest, Broken, Busy, FilepipeError
+from filepipe.errors import BadRequest, Broken, Busy, FilepipeError, StorageFailed
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob, Draft, Kept
 
@@ -99,6 +99,8 @@ class Session:
         offset = 0
         while offset < self._plan.total_size:
             piece = await self.draft.read(offset, READ_SIZE)
+            if not piece:
+                raise StorageFailed("the storage failed: a draft is shorter than it was")
             await asyncio.to_thread(digest.update, piece)
             offset += len(piece)
             self.percent = 95 * offset // self._plan.total_size
@@ -111,6 +113,10 @@ class Session:
     def reach(self) -> int:
         """Bytes that are here without a gap, from the first one on."""
         return min(self._whole * self._plan.chunk_size, self._plan.total_size)
+
+    def has(self, number: int) -> bool:
+        """Whether part `number` is here."""
+        return number in self._stored
 
     def recorded(self, number: int) -> None:
         """Part `number` is here for good."""
@@ -232,6 +238,7 @@ class Whole:
 async def whole(upload_id: str, blob: Whole, meta: Metadata) -> Channel:
     """A finished object as a channel."""
     channel = Channel(Key(upload_id), Kind.UPLOAD, Retention(0.0), _ignore, _ignore_blob)
+    channel.etag = f'"{upload_id}"'  # each reader has another channel, and all the same bytes
     await channel.publish(Given(blob), meta)
     channel.grew(blob.size)
     channel.finish()

@@ -15,14 +15,15 @@ import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
 from filepipe.accountant import Budget
+from filepipe.channels import upload_steps as steps
 from filepipe.channels.channel import Channel, Metadata
+from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_plan import UploadRules, Wanted, new_record, plan_of
 from filepipe.channels.upload_session import Session, Whole, digest_of, whole
-from filepipe.chunks import Plan
 from filepipe.errors import (
     BadRequest,
     Busy,
@@ -31,7 +32,6 @@ from filepipe.errors import (
     FilepipeError,
     Gone,
     NotFound,
-    OverBudget,
     TooLarge,
 )
 from filepipe.logs import get_logger
@@ -45,29 +45,6 @@ log = get_logger("filepipe.uploads")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class UploadRules:
-    """What the settings say; durations in seconds, sizes in bytes, None for unlimited."""
-
-    ttl: float
-    complete_wait: float
-    max_size: int | None
-    max_open: int
-    finishing_at_once: int
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a client wants to upload; `checksum` is the SHA-256 of the whole as hex."""
-
-    path: PurePosixPath
-    plan: Plan
-    storage: str
-    unique: bool
-    checksum: str | None
-    webhook_url: str | None
-
-
 class Uploads:
     """Every upload; `on_end` is told of those that were completed or have failed."""
 
@@ -78,12 +55,14 @@ class Uploads:
         disk: Budget,
         rules: UploadRules,
         on_end: Callable[[Upload], None],
+        activity: UploadActivity,
     ) -> None:
         self._database = database
         self._shelf = shelf
         self._disk = disk
         self._rules = rules
         self._on_end = on_end
+        self._activity = activity
         self._sessions: dict[str, Session] = {}
         self._opening: dict[str, asyncio.Lock] = {}
         self._finishers = asyncio.Semaphore(rules.finishing_at_once)
@@ -91,17 +70,18 @@ class Uploads:
 
     async def find(self, upload_id: str) -> Upload:
         """The record. Raises `NotFound`."""
-        upload = await self._run(lambda conn: records.find(conn, upload_id))
-        if upload is None:
-            raise NotFound(f"Upload {upload_id} not found")
-        return upload
+        return await self._run(lambda conn: steps.found(conn, upload_id))
 
     async def parts(self, upload_id: str) -> list[Part]:
         """The parts that are here, in order."""
         return await self._run(lambda conn: records.parts(conn, upload_id))
 
-    async def listing(self, principal: str, limit: int, before: float | None) -> list[Upload]:
-        """A page of the uploads, the newest first, of those that began before a moment."""
+    async def stored_parts(self, upload_id: str) -> int:
+        """How many that are."""
+        return await self._run(lambda conn: records.stored_parts(conn, upload_id))
+
+    async def listing(self, principal: str, limit: int, before: str | None) -> list[Upload]:
+        """A page of the uploads, the newest first; of those after the upload `before`."""
         return await self._run(lambda conn: records.listing(conn, principal, limit, before))
 
     async def trouble(self) -> str | None:
@@ -117,22 +97,28 @@ class Uploads:
 
     async def begin(self, principal: str, wanted: Wanted) -> Upload:
         """Make room and a record. Raises `TooLarge`, `OverBudget` and what `Shelf.begin` raises."""
+        self._refuse_when_draining()
         size = wanted.plan.total_size
         if self._rules.max_size is not None and size > self._rules.max_size:
             raise TooLarge(f"total_size exceeds the limit of {self._rules.max_size} bytes")
-        open_now = await self._run(lambda conn: records.count_open(conn, principal))
-        if open_now >= self._rules.max_open:
-            raise OverBudget("too many open uploads, finish or cancel some", "uploads")
-        upload_id = str(uuid.uuid4())
-        self._take(upload_id, size)
+        # also when the client leaves now: one that is known has its draft, and the reverse
+        return await asyncio.shield(self._begin(str(uuid.uuid4()), principal, wanted))
+
+    async def _begin(self, upload_id: str, principal: str, wanted: Wanted) -> Upload:
+        self._take(upload_id, wanted.plan.total_size)
         try:
-            draft = await self._shelf.begin(upload_id, size)
-            upload = _record(upload_id, principal, wanted, draft.handle, self._expiry())
-            await self._run(lambda conn: records.insert(conn, upload))
+            draft = await self._shelf.begin(upload_id, wanted.plan.total_size)
+            try:
+                upload = new_record(upload_id, principal, wanted, draft.handle, self._expiry())
+                await self._run(lambda conn: steps.insert(conn, upload, self._rules.max_open))
+            except BaseException:
+                await draft.discard()
+                raise
         except BaseException:
             self._give_back(upload_id)
             raise
         self._sessions[upload_id] = Session(upload_id, wanted.plan, draft, ())
+        self._activity.open += 1
         return upload
 
     async def put_part(
@@ -143,36 +129,44 @@ class Uploads:
         Raises `BadRequest` where the body has another size, `Busy`, `Conflict`, `Gone` when the
         upload was cancelled, and what `Draft.write` raises.
         """
-        session = await self._session(upload)
-        async with session.writing(number):
-            known = await self._run(lambda conn: records.part(conn, upload.id, number))
-            if known is not None:
-                await self._compare(session, upload, known, body)
-                stored = len(await self.parts(upload.id))
-                return known, stored
-            if upload.status not in ("pending", "failed"):
-                raise Conflict(f"Upload is already {upload.status}")
-            digest = await session.store(number, body)
-            part = Part(number, plan_of(upload).size_of(number), digest, time.time())
-            # also when the sender leaves now: what is durable is recorded
-            return part, await asyncio.shield(self._store(session, upload.id, part))
+        self._refuse_when_draining()
+        with self._activity.working():
+            if upload.status == "complete":
+                return await self._put_again(None, upload, number, body)
+            session = await self._session(upload)
+            async with session.writing(number):
+                return await self._put(session, upload, number, body)
+
+    async def _put(
+        self, session: Session, upload: Upload, number: int, body: AsyncIterator[bytes]
+    ) -> tuple[Part, int]:
+        if session.has(number):
+            return await self._put_again(session, upload, number, body)
+        digest = await session.store(number, body)
+        part = Part(number, plan_of(upload).size_of(number), digest, time.time())
+        # also when the sender leaves now: what is durable is recorded
+        return part, await asyncio.shield(self._store(session, upload.id, part))
 
     async def _store(self, session: Session, upload_id: str, part: Part) -> int:
         expires = self._expiry()
         stored = await self._run(lambda conn: records.store_part(conn, upload_id, part, expires))
         session.recorded(part.number)
+        self._activity.stored += 1
         return stored
 
-    async def _compare(
-        self, session: Session, upload: Upload, part: Part, body: AsyncIterator[bytes]
-    ) -> None:
-        if await digest_of(body, part.size) == part.sha256:
-            return
-        if upload.status not in ("pending", "failed"):
-            raise BadRequest(f"part {part.number} is stored already, with other content")
-        await self._run(lambda conn: records.forget_part(conn, upload.id, part.number))
-        session.forgotten(part.number)
-        raise Busy(f"part {part.number} was stored with other content, send it again")
+    async def _put_again(
+        self, session: Session | None, upload: Upload, number: int, body: AsyncIterator[bytes]
+    ) -> tuple[Part, int]:
+        known = await self._run(lambda conn: records.part(conn, upload.id, number))
+        if known is None:
+            raise NotFound(f"Upload {upload.id} not found")
+        if await digest_of(body, known.size) == known.sha256:
+            return known, await self.stored_parts(upload.id)
+        if not await self._run(lambda conn: steps.forget_part(conn, upload.id, number)):
+            raise BadRequest(f"part {number} is stored already, with other content")
+        if session is not None:
+            session.forgotten(number)
+        raise Busy(f"part {number} was stored with other content, send it again")
 
     async def complete(self, upload_id: str) -> Upload:
         """Finish what has all its parts; waits for the end, but not for ever.
@@ -180,37 +174,42 @@ class Uploads:
         Raises `BadRequest` while parts are missing, `NotFound`.
         """
         upload = await self.find(upload_id)
-        if upload.status in ("pending", "failed"):
-            stored = len(await self.parts(upload_id))
-            if stored < upload.total_parts:
-                raise BadRequest(f"Not all parts uploaded: {stored}/{upload.total_parts} complete")
-            await self._begin_finishing(upload)
-        session = self._sessions.get(upload_id)
-        if session is not None and session.finishing is not None:
+        if upload.status != "complete" and (job := await self._finishing(upload)) is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._rules.complete_wait):
-                    await asyncio.shield(session.finishing)
+                    await asyncio.shield(job)
         return await self.find(upload_id)
 
-    async def _begin_finishing(self, upload: Upload) -> None:
-        if await self._run(lambda conn: records.begin_finalizing(conn, upload.id)):
-            self._finish_soon(await self._session(upload), upload)
+    async def _finishing(self, upload: Upload) -> asyncio.Task[None] | None:
+        """The job that finishes the upload, begun if there is none; None when it is finished."""
+        session = await self._session(upload)
+        if session.finishing is None:
+            due = await self._run(lambda conn: steps.begin_finishing(conn, upload.id))
+            if due and session.finishing is None:  # nobody else began it meanwhile
+                session.percent = 0
+                session.finishing = asyncio.create_task(self._finish(session, upload))
+        return session.finishing
 
     async def cancel(self, upload_id: str) -> None:
         """Remove the upload and all its bytes, finished or not. Raises `Conflict`, `NotFound`."""
-        upload = await self.find(upload_id)
-        await self._run(lambda conn: _delete(conn, upload_id))
+        await asyncio.shield(self._cancel(upload_id))
+
+    async def _cancel(self, upload_id: str) -> None:
+        upload = await self._run(lambda conn: steps.remove(conn, upload_id))
         if upload.status == "complete":
-            if upload.final_path is not None:
-                await self._shelf.remove(upload.final_path)
+            assert upload.final_path is not None
+            await self._shelf.remove(upload.final_path)
             return
+        self._activity.open -= 1
         session = self._sessions.pop(upload_id, None)
-        self._give_back(upload_id)
-        if session is None:
-            await self._shelf.drop(upload.handle)
-        else:
-            await session.dismiss(Gone("the upload was cancelled"))
-            await session.draft.discard()
+        try:
+            if session is None:
+                await self._shelf.drop(upload.handle)
+            else:
+                await session.dismiss(Gone("the upload was cancelled"))
+                await session.draft.discard()
+        finally:
+            self._give_back(upload_id)
 
     async def touch(self, upload_id: str) -> Upload:
         """Let the upload live on from now."""
@@ -220,11 +219,18 @@ class Uploads:
 
     # -- finishing
 
-    def _finish_soon(self, session: Session, upload: Upload) -> None:
-        session.percent = 0
-        session.finishing = asyncio.create_task(self._finish(session, upload))
-
     async def _finish(self, session: Session, upload: Upload) -> None:
+        try:
+            with self._activity.working():
+                await self._publish(session, upload)
+        except FilepipeError as error:  # it stays as it is; completing it again tries it again
+            log.warning("upload cannot be recorded", upload=upload.id, reason=str(error))
+        else:
+            self._on_end(await self.find(upload.id))
+        finally:
+            session.finishing = None
+
+    async def _publish(self, session: Session, upload: Upload) -> None:
         try:
             async with self._finishers:
                 await session.verify(upload.checksum_sha256)
@@ -238,9 +244,9 @@ class Uploads:
             expires = self._expiry()
             await self._run(lambda conn: records.complete(conn, upload.id, final, expires))
             self._sessions.pop(upload.id, None)
+            self._activity.open -= 1
             self._give_back(upload.id)
             session.end()
-        self._on_end(await self.find(upload.id))
 
     # -- reading
 
@@ -257,7 +263,8 @@ class Uploads:
         assert upload.final_path is not None
         kept = await self._shelf.open(upload.final_path)
         try:
-            yield await whole(upload.id, Whole(kept), meta)
+            with self._activity.working():
+                yield await whole(upload.id, Whole(kept), meta)
         finally:
             await kept.close()
 
@@ -266,48 +273,61 @@ class Uploads:
     async def recover(self) -> None:
         """After a start: remove what no record names, go on with what was being finished."""
         kept = await self._run(records.handles)
+        self._activity.open = len(kept)
         for handle in await self._shelf.drafts():
             if handle not in kept:
                 await self._shelf.drop(handle)
         for upload in await self._run(
             lambda conn: records.reset_finalizing(conn, "Server restarted during finalization")
         ):
-            await self._begin_finishing(upload)
+            try:
+                await self._finishing(upload)
+            except FilepipeError as error:  # it stays failed
+                log.warning("upload cannot be finished", upload=upload.id, reason=str(error))
 
     async def expire(self) -> int:
-        """Remove what nobody has touched for its time; how many that were."""
+        """Remove what nobody has finished or touched for its time; how many that were."""
         count = 0
         now = time.time()
         for upload in await self._run(lambda conn: records.expired(conn, now, 100)):
-            if upload.status != "complete":
-                with contextlib.suppress(Conflict, NotFound):
-                    await self.cancel(upload.id)
-                    count += 1
+            with contextlib.suppress(Conflict, NotFound):
+                await self.cancel(upload.id)
+                count += 1
         return count
 
     async def aclose(self) -> None:
-        """End everybody; what is acknowledged stays for the next start."""
+        """End everybody; what is acknowledged stays for the next start, and so does finishing."""
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await session.dismiss(Draining("server is shutting down"))
             if session.finishing is not None:
-                await asyncio.gather(session.finishing, return_exceptions=True)
+                session.finishing.cancel()
+                await asyncio.wait({session.finishing})
             await session.draft.close()
 
     # -- what they share
 
     async def _session(self, upload: Upload) -> Session:
-        """The session, opened anew after a restart. Raises `StorageFailed`."""
+        """The session, opened anew after a restart. Raises `NotFound`, `StorageFailed`."""
         while (session := self._sessions.get(upload.id)) is None:
-            lock = self._opening.setdefault(upload.id, asyncio.Lock())
-            async with lock:
+            async with self._opening.setdefault(upload.id, asyncio.Lock()):
                 if upload.id not in self._sessions:
-                    draft = await self._shelf.reopen(upload.handle, upload.total_size)
-                    stored = [part.number for part in await self.parts(upload.id)]
-                    session = Session(upload.id, plan_of(upload), draft, stored)
-                    self._sessions[upload.id] = session
+                    await asyncio.shield(self._open(upload))
             self._opening.pop(upload.id, None)
         return session
+
+    async def _open(self, upload: Upload) -> None:
+        draft = await self._shelf.reopen(upload.handle, upload.total_size)
+        try:
+            stored = await self._run(lambda conn: _stored(conn, upload.id))
+        except BaseException:
+            await draft.close()
+            raise
+        self._sessions[upload.id] = Session(upload.id, plan_of(upload), draft, stored)
+
+    def _refuse_when_draining(self) -> None:
+        if self._activity.draining:
+            raise Draining("server is shutting down")
 
     def _expiry(self) -> float:
         return time.time() + self._rules.ttl
@@ -323,41 +343,8 @@ class Uploads:
         return await self._database.run(work)
 
 
-def plan_of(upload: Upload) -> Plan:
-    """Into which parts it is cut."""
-    return Plan(upload.total_size, upload.chunk_size, upload.total_parts)
-
-
-def _delete(connection: sqlite3.Connection, upload_id: str) -> None:
-    upload = records.find(connection, upload_id)
-    if upload is None:
-        raise NotFound(f"Upload {upload_id} not found")
-    if upload.status == "finalizing":
-        raise Conflict("Upload is finalizing and cannot be cancelled")
-    records.delete(connection, upload_id)
-
-
-def _record(upload_id: str, principal: str, wanted: Wanted, handle: str, expires: float) -> Upload:
-    now = time.time()
-    folder = str(wanted.path.parent)
-    return Upload(
-        id=upload_id,
-        principal=principal,
-        filename=wanted.path.name,
-        folder=None if folder == "." else folder,
-        storage=wanted.storage,
-        handle=handle,
-        total_size=wanted.plan.total_size,
-        chunk_size=wanted.plan.chunk_size,
-        total_parts=wanted.plan.count,
-        status="pending",
-        unique=wanted.unique,
-        checksum_sha256=wanted.checksum,
-        webhook_url=wanted.webhook_url,
-        final_path=None,
-        error=None,
-        progress=0,
-        created=now,
-        active=now,
-        expires=expires,
-    )
+def _stored(connection: sqlite3.Connection, upload_id: str) -> list[int]:
+    """The numbers of the stored parts. Raises `NotFound`, `Busy` if it was completed meanwhile."""
+    if steps.found(connection, upload_id).status == "complete":
+        raise Busy("the upload has just been completed, ask again")
+    return [part.number for part in records.parts(connection, upload_id)]

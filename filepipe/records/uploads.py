@@ -100,12 +100,22 @@ def find(connection: sqlite3.Connection, upload_id: str) -> Upload | None:
 
 
 def listing(
-    connection: sqlite3.Connection, principal: str, limit: int, before: float | None = None
+    connection: sqlite3.Connection, principal: str, limit: int, before: str | None = None
 ) -> list[Upload]:
-    """The newest uploads of a principal, the newest first; only those created before `before`."""
+    """The newest uploads of a principal, the newest first; those that come after `before`, an id.
+
+    Raises `NotFound` where there is no such upload.
+    """
+    last = (float("inf"), "")
+    if before is not None:
+        found = find(connection, before)
+        if found is None or found.principal != principal:
+            raise NotFound("there is no such upload")
+        last = (found.created, found.id)
     rows = connection.execute(
-        f"{_SELECT} WHERE principal = ? AND created < ? ORDER BY created DESC, id LIMIT ?",
-        (principal, float("inf") if before is None else before, limit),
+        f"{_SELECT} WHERE principal = ? AND (created, id) < (?, ?)"
+        " ORDER BY created DESC, id DESC LIMIT ?",
+        (principal, *last, limit),
     )
     return _uploads(rows)
 
@@ -221,9 +231,10 @@ def _move(
 
 
 def expired(connection: sqlite3.Connection, now: float, limit: int) -> list[Upload]:
-    """Uploads whose time is over, the oldest first; none that is being finalized."""
+    """Uploads whose time is over, the oldest first; none that is finalized or complete."""
     rows = connection.execute(
-        f"{_SELECT} WHERE expires <= ? AND status != 'finalizing' ORDER BY expires, id LIMIT ?",
+        f"{_SELECT} WHERE expires <= ? AND status IN ('pending', 'failed')"
+        " ORDER BY expires, id LIMIT ?",
         (now, limit),
     )
     return _uploads(rows)

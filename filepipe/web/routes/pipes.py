@@ -34,6 +34,9 @@ from filepipe.web.multipart import choose_part
 from filepipe.web.ranges import wanted_span
 from filepipe.web.user_content import DATA_HEADERS, refuse_service_worker
 
+_LASTING = (Kind.PIPE, Kind.UPLOAD)
+"""What is there to be asked for again, in part too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
@@ -193,6 +196,13 @@ async def head(
     channel = context.service.directory.find(key)
     if channel is None:
         raise NotFound("key not found")
+    return await look(request, channel, dialect, algorithm)
+
+
+async def look(
+    request: web.BaseRequest, channel: Channel, dialect: Dialect, algorithm: str | None = None
+) -> web.StreamResponse:
+    """Say what a pipe is, as `read` would. Raises `PreconditionFailed`."""
     # no `Reader`: whoever only looks, however often, does not make the key last
     if _unchanged(request, channel):
         return web.Response(status=304, headers=describe(channel, dialect))
@@ -240,7 +250,7 @@ async def _headers(channel: Channel, dialect: Dialect, algorithm: str | None) ->
 def describe(channel: Channel, dialect: Dialect) -> dict[str, str]:
     """The headers of a channel's bytes, but for their length and range."""
     headers = describe_body(channel.key, channel.meta, dialect)
-    if channel.kind is Kind.PIPE:  # of what is handed over once there is nothing to ask again
+    if channel.kind in _LASTING:  # of what is handed over once there is nothing to ask again
         headers |= {"ETag": channel.etag, "Accept-Ranges": "bytes"}
     return headers
 

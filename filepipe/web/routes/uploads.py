@@ -10,12 +10,12 @@ import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from aiohttp import web
 
 from filepipe.channels.retention import Retention
-from filepipe.channels.uploads import Uploads, Wanted, plan_of
+from filepipe.channels.upload_plan import Wanted, plan_of
+from filepipe.channels.uploads import Uploads
 from filepipe.chunks import plan
 from filepipe.errors import (
     BadRequest,
@@ -276,6 +276,8 @@ class UploadsFront:
     ) -> web.StreamResponse:
         upload = await self._upload(request, segments[1])
         async with self._uploads.reading(upload) as channel:
+            if request.method == "HEAD":
+                return await pipes.look(request, channel, _DIALECT)
             return await pipes.read(self._context, request, channel, _DIALECT)
 
     async def _health(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -335,18 +337,12 @@ def _bearer(request: web.BaseRequest) -> str:
     return token
 
 
-def _page(arguments: Mapping[str, str]) -> tuple[int, float | None]:
-    """How many uploads, and from which moment backwards. Raises `BadRequest`."""
+def _page(arguments: Mapping[str, str]) -> tuple[int, str | None]:
+    """How many uploads, and after which one. Raises `BadRequest`, `NotFound`."""
     limit, before = arguments.get("limit", "100"), arguments.get("before")
     if not _NUMBER.fullmatch(limit) or not 1 <= int(limit) <= MOST_LISTED:
         raise BadRequest(f"limit is not a whole number from 1 to {MOST_LISTED}")
-    if before is None:
-        return int(limit), None
-    try:
-        moment = datetime.fromisoformat(before)
-    except ValueError:
-        raise BadRequest("before is not a time such as 2026-01-31T12:00:00Z") from None
-    return int(limit), moment.timestamp()
+    return int(limit), None if before is None else _checked_id(before)
 
 
 def _json(value: object, status: int = 200) -> web.Response:

@@ -1,0 +1,58 @@
+"""The steps of an upload that look and then act: each is part of one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from filepipe.errors import BadRequest, Conflict, NotFound, OverBudget
+from filepipe.records import uploads as records
+from filepipe.records.uploads import Upload
+
+TAKES_PARTS = ("pending", "failed")
+"""The statuses in which parts may be stored, or forgotten."""
+
+
+def found(connection: sqlite3.Connection, upload_id: str) -> Upload:
+    """The record. Raises `NotFound`."""
+    upload = records.find(connection, upload_id)
+    if upload is None:
+        raise NotFound(f"Upload {upload_id} not found")
+    return upload
+
+
+def insert(connection: sqlite3.Connection, upload: Upload, most: int) -> None:
+    """Add the upload, unless its principal has `most` open ones. Raises `OverBudget`."""
+    if records.count_open(connection, upload.principal) >= most:
+        raise OverBudget("too many open uploads, finish or cancel some", "uploads")
+    records.insert(connection, upload)
+
+
+def forget_part(connection: sqlite3.Connection, upload_id: str, number: int) -> bool:
+    """Make a part one that is not stored; False once the upload takes no parts any more."""
+    if found(connection, upload_id).status not in TAKES_PARTS:
+        return False
+    records.forget_part(connection, upload_id, number)
+    return True
+
+
+def begin_finishing(connection: sqlite3.Connection, upload_id: str) -> bool:
+    """Whether the upload is to be finished now, by whoever asks; False once it is complete.
+
+    Raises `BadRequest` while a part is missing.
+    """
+    upload = found(connection, upload_id)
+    if upload.status in TAKES_PARTS:
+        stored = records.stored_parts(connection, upload_id)
+        if stored < upload.total_parts:
+            raise BadRequest(f"Not all parts uploaded: {stored}/{upload.total_parts} complete")
+        records.begin_finalizing(connection, upload_id)
+    return upload.status != "complete"
+
+
+def remove(connection: sqlite3.Connection, upload_id: str) -> Upload:
+    """Forget the upload; what it was. Raises `Conflict` while it is being finished."""
+    upload = found(connection, upload_id)
+    if upload.status == "finalizing":
+        raise Conflict("Upload is finalizing and cannot be cancelled")
+    records.delete(connection, upload_id)
+    return upload

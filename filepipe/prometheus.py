@@ -50,7 +50,7 @@ class _ServiceCollector(Collector):
             "filepipe_channels", "Keys that exist, by their kind.", labels=["kind"]
         )
         kinds = self._service.kinds()
-        for kind in Kind:
+        for kind in (Kind.PIPE, Kind.RENDEZVOUS, Kind.QUEUE):  # an upload has an id, and no key
             channels.add_metric([kind.value], kinds[kind.value])
         yield channels
         yield GaugeMetricFamily(

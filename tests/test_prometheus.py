@@ -44,6 +44,8 @@ async def test_an_idle_daemon(service):
         ("filepipe_channels", "queue"): 0.0,
         ("filepipe_waiting_readers",): 0.0,
         ("filepipe_redelivered_total",): 0.0,
+        ("filepipe_uploads_open",): 0.0,
+        ("filepipe_upload_parts_total",): 0.0,
         ("filepipe_memory_bytes",): 0.0,
         ("filepipe_memory_peak_bytes",): 0.0,
         ("filepipe_memory_limit_bytes",): 5000.0,

@@ -64,10 +64,11 @@ class App:
     context: Context
 
     async def cut(self) -> None:
-        """End every transfer that still runs; its peers see a connection that broke."""
+        """End every transfer that still runs; whose answer has begun sees the connection break."""
         await self.plane.aclose()
         self.service.cut()
         await self.service.directory.aclose()
+        await asyncio.sleep(0)  # whose answer has not begun is told before it is dismissed
         self.census.dismiss()
 
     def server(

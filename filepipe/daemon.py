@@ -88,6 +88,7 @@ async def _serve(
                 close_all(listeners)
                 await app.cut()
                 await asyncio.gather(*(listener.server.shutdown(CUT) for listener in listeners))
+        _ignore_signals()
         log.info("stopped")
     return 0
 
@@ -119,6 +120,14 @@ def _on_signals(act: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, act)
+
+
+def _ignore_signals() -> None:
+    """Nothing is left to end: a signal that still comes must not become the exit status."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _announce(app: App, listeners: Sequence[Listener], credentials: Credentials) -> None:

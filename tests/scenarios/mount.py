@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import socket
 import ssl
 import subprocess
 import threading
@@ -13,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Daemon, curl, start_curl
+from tests.conftest import Daemon, curl, read_until, start_curl
 from tests.scenarios.answers import Answer, parse, raw
-from tests.scenarios.peers import Download, Upload
+from tests.scenarios.peers import Download, Peer, Upload
 
 _numbers = itertools.count(1)
 
@@ -123,6 +124,16 @@ def finished(process: subprocess.Popen[bytes]) -> Answer:
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     return parse(output)
+
+
+def leave(peer: Peer) -> None:
+    """Close, in the way of whatever it is."""
+    peer.leave()
+
+
+def status_of(sock: socket.socket) -> int:
+    """Of the answer that comes next."""
+    return int(read_until(sock, b"\r\n").split()[1])
 
 
 def fresh(prefix: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import socket
 import time
 from collections.abc import Callable
 
@@ -13,7 +12,7 @@ import pytest
 from tests.conftest import eventually, read_until
 from tests.scenarios.answers import parse
 from tests.scenarios.beam.conftest import LISTENERS
-from tests.scenarios.mount import Mount, finished, sending
+from tests.scenarios.mount import Mount, finished, sending, status_of
 from tests.scenarios.peers import MIB, Download, Upload, at_rest, body_of, descriptors, sha
 
 LARGE = body_of(6 * MIB)
@@ -22,11 +21,6 @@ IN_PROGRESS = "An upload is already in progress for this filename"
 NO_UPLOAD = "No active upload stream for this file"
 
 Offered = Callable[[Mount, str], None]
-
-
-def status_of(sock: socket.socket) -> int:
-    """Of the answer that comes next."""
-    return int(read_until(sock, b"\r\n").split()[1])
 
 
 @pytest.mark.parametrize("end", [Download.leave, Download.reset])

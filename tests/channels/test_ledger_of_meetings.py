@@ -372,5 +372,5 @@ def test_meetings_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (channel, directory, meetings):  # restored at the end: each `Hall` replaces it
         monkeypatch.setattr(module, "time", module.time)
     run_state_machine_as_test(
-        Hall, settings=settings(max_examples=120, stateful_step_count=30, deadline=None)
+        Hall, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
     )

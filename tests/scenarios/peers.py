@@ -110,6 +110,12 @@ class Upload(Peer):
         return b""
 
 
+class Offer(Upload):
+    """The same by POST: somebody has to be there who takes it."""
+
+    method = "POST"
+
+
 class Download(Peer):
     """A GET whose body is taken piece by piece; with `receive_buffer` the kernel holds little."""
 

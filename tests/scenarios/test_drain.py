@@ -13,19 +13,23 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import Daemon, curl, eventually, read_all, read_until, start_curl
-from tests.scenarios.peers import MIB, Download, Upload, body_of, key_of, put, readers, sha, stored
+from tests.scenarios.peers import (
+    MIB,
+    Download,
+    Upload,
+    body_of,
+    key_of,
+    put,
+    readers,
+    sha,
+    stored,
+)
 from tests.scenarios.ways import Way
 
 BODY = body_of(3 * MIB)
 HALF = len(BODY) // 2
 
 Start = Callable[..., Daemon]
-
-
-class Offer(Upload):
-    """A POST."""
-
-    method = "POST"
 
 
 def ask_to_drain(daemon: Daemon, number: int = signal.SIGTERM) -> None:
@@ -265,22 +269,6 @@ def test_the_second_signal_cuts_a_stuck_download(start: Start, each_path: str) -
         assert daemon.process.wait(10) == 0
         assert reader.rest() is None
     daemon.assert_clean_log()
-
-
-def test_a_receiver_is_told_when_its_sender_is_cut(start: Start) -> None:
-    """A hand-over of which no byte went is refused to both sides, not just cut."""
-    daemon = start("--drain-timeout", "1h")
-    paths = ("/a", "/channels/n/b", "/-/piping/c")
-    with contextlib.ExitStack() as stack:
-        receivers = [stack.enter_context(Download(daemon, path)) for path in paths]
-        eventually(lambda: len(daemon.state()["waiting_keys"]) == len(paths))
-        senders = [stack.enter_context(Offer(daemon, path)) for path in paths]
-        eventually(lambda: len(daemon.state()["keys"]) == len(paths))
-        ask_to_drain(daemon)
-        daemon.process.send_signal(signal.SIGTERM)
-        assert [receiver.begin() for receiver in receivers] == [502, 502, 502]
-        assert all(b"stopped" in sender.answer() for sender in senders)
-        assert exit_code(daemon) == 0
 
 
 def test_the_deadline_cuts(start: Start, way: Way) -> None:

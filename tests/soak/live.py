@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.conftest import curl, eventually
-from tests.scenarios.peers import Download, Peer, Upload, key_of, sha, stored
+from tests.scenarios.peers import Download, Offer, Peer, key_of, sha, stored
 from tests.soak.ground import Ground
 
 LARGE = 300_000
@@ -29,10 +29,8 @@ SUCCESS = (
 FATES = ("whole", "sender goes", "receiver goes", "waiting receiver goes")
 
 
-class Sender(Upload):
-    """A POST."""
-
-    method = "POST"
+class Sender(Offer):
+    """One who tells whether he was told of success."""
 
     def delivers(self, body: bytes) -> bool:
         """Send all of it; whether the daemon says that it arrived."""

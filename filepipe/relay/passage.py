@@ -244,7 +244,7 @@ class Sink(Delivery):
             return Next.DONE if over else Next.OTHERS
         flags = os.SPLICE_F_NONBLOCK
         if passage.flows and self.moved + self.queued < passage.length:
-            flags |= os.SPLICE_F_MORE  # saves a third of the packets' cost
+            flags |= os.SPLICE_F_MORE  # fewer, fuller packets
         try:
             sent = os.splice(self.reading, self.sock, self.queued, flags=flags)
         except BlockingIOError:

@@ -47,6 +47,10 @@ from filepipe.web.small import SmallTransfers
 from filepipe.web.small_messages import HttpipeCounter
 
 BACKLOG = 128
+
+UPLOAD_STORAGE = "local"
+"""The shelf of uploads."""
+
 READ_BUFFER = 64 * 1024
 
 
@@ -198,15 +202,13 @@ def _uploads(
 ) -> contextlib.AbstractAsyncContextManager[Uploads]:
     private = settings.data_dir / "filepipe"
     root = settings.local_storage_path or private / "uploads"
-    places = UploadPlaces(
-        settings.database_path, f"{settings.storage_backend}:{root}", private / "parts"
-    )
+    places = UploadPlaces(settings.database_path, f"{UPLOAD_STORAGE}:{root}", private / "parts")
     rules = UploadRules(
         settings.upload_ttl_hours * 3600.0,
         settings.complete_wait,
         settings.max_upload_size,
         settings.max_uploads,
-        settings.max_concurrent_finalizations,
+        settings.max_finalizing,
     )
     return open_uploads(
         places, service.accountant.disk, rules, lambda upload: None, service.uploads
@@ -220,7 +222,7 @@ def _access(settings: Settings, credentials: Credentials) -> UploadAccess:
         settings.chunk_size_mb * 1024 * 1024,
         settings.chunk_sizes == "balanced",
         settings.upload_names == "unique",
-        settings.storage_backend,
+        UPLOAD_STORAGE,
     )
 
 

@@ -163,12 +163,18 @@ def _announce(app: App, listeners: Sequence[Listener], credentials: Credentials)
 
 def _rights(protocol: str, settings: Settings) -> dict[str, str]:
     """What everybody may do who reaches a listener of this protocol, in words."""
+    uploads = "every upload, with a credential"
     everything = {
         "auto": "every key and channel, without a token",
         "httpipe": "every channel, without a token",
+        "uploads": uploads,
     }.get(protocol, "every key, without a token")
     channels = "every channel, without a token"
-    deleting = {"auto": everything if settings.allow_delete else channels, "httpipe": channels}
+    deleting = {
+        "auto": everything if settings.allow_delete else channels,
+        "httpipe": channels,
+        "uploads": uploads,
+    }
     listing = "everybody" if settings.dashboard == "keys" else "callers on this machine"
     return {
         "reading": everything,

@@ -25,7 +25,8 @@ async def app_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     contexts = []
 
     async def make(**flags: object) -> App:
-        settings: Settings = load_settings({"data_dir": str(tmp_path / "data"), **flags})
+        folder = tmp_path / f"data-{len(contexts)}"
+        settings: Settings = load_settings({"data_dir": str(folder), **flags})
         context = make_app(settings, Credentials(b"k" * 32, b"s" * 32, {}))
         contexts.append(context)
         return await context.__aenter__()

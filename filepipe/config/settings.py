@@ -133,13 +133,10 @@ class Settings(BaseSettings):
     max_receivers: Annotated[values.Count, Names()] = _setting(
         64, "The most receivers that one sender may ask for with ?n=."
     )
-    storage_backend: Annotated[str, _choice("local"), Names("", ("STORAGE_BACKEND",))] = _setting(
-        "local", "Where finished uploads go: local."
-    )
     local_storage_path: Annotated[
         values.OptionalFolder,
         Names("", ("LOCAL_STORAGE_PATH",), default="DATA_DIR/filepipe/uploads"),
-    ] = _setting(None, "Folder in which finished uploads get their names (local).")
+    ] = _setting("", "Folder in which finished uploads get their names.")
     chunk_size_mb: Annotated[values.Count, Names("", ("CHUNK_SIZE_MB",))] = _setting(
         50, "The most MiB of one part of an upload."
     )
@@ -159,9 +156,9 @@ class Settings(BaseSettings):
     complete_wait: Annotated[values.Duration, Names("", ("COMPLETE_WAIT",))] = _setting(
         "20 seconds", "How long completing an upload may wait for its end before it answers 202."
     )
-    max_concurrent_finalizations: Annotated[
-        values.Count, Names("", ("MAX_CONCURRENT_FINALIZATIONS",))
-    ] = _setting(4, "Uploads that may be finished at the same time.")
+    max_finalizing: Annotated[values.Count, Names("", ("MAX_CONCURRENT_FINALIZATIONS",))] = (
+        _setting(4, "Uploads that may be finished at the same time.")
+    )
     max_upload_size: Annotated[values.Limit, Names()] = _setting(
         "unlimited", "Bytes that one upload may have, or unlimited."
     )

@@ -122,8 +122,8 @@ def choice(value: object, *choices: str) -> str:
 
 
 def optional_path(value: object) -> Path | None:
-    """Read a folder; None is none."""
-    return None if value is None else path(value)
+    """Read a folder; None, or nothing, is none."""
+    return None if value in (None, "") else path(value)
 
 
 def path(value: object) -> Path:

@@ -18,10 +18,10 @@ Start = Callable[..., Daemon]
 
 @pytest.fixture
 def starved(start: Start, each_path: str) -> Daemon:
-    """A daemon that may have 64 descriptors."""
+    """A daemon that may have 72 descriptors."""
     if shutil.which("prlimit") is None:
         pytest.skip("prlimit is not installed")
-    return start(each_path, "--retention", "0.2", prefix=["prlimit", "--nofile=64:64"])
+    return start(each_path, "--retention", "0.2", prefix=["prlimit", "--nofile=72:72"])
 
 
 def test_more_connections_than_descriptors(starved: Daemon) -> None:

@@ -119,7 +119,7 @@ def test_httpipe_reads_its_variables(serve: Serve, monkeypatch: pytest.MonkeyPat
         ([*PIPING, *HTTPS[:3], "--key-path="], "--enable-https needs --key-path"),
         ([*PIPING, *HTTPS[1:]], "--https-port needs --enable-https"),
         ([*PIPING, "--crt-path", "c.pem"], "--crt-path needs --enable-https"),
-        ([*PIPING, *HTTPS[:3], "--key-path=/absent.pem"], "--key-path: '/absent.pem' cannot be read: "
+        ([*PIPING, *HTTPS[:3], "--key-path=/absent"], "--key-path: '/absent' cannot be read: "
          "No such file or directory"),
         ([*PIPING, "--http-port", "http"],
          "--http-port: 'http' is not a port, which is a number up to 65535"),

@@ -49,6 +49,12 @@ def begin_finishing(connection: sqlite3.Connection, upload_id: str) -> bool:
     return upload.status != "complete"
 
 
+def complete(connection: sqlite3.Connection, upload_id: str, path: str, expires: float) -> None:
+    """The upload is at `path` now, and no earlier one any more that was there."""
+    records.displace(connection, path)
+    records.complete(connection, upload_id, path, expires)
+
+
 def remove(connection: sqlite3.Connection, upload_id: str) -> Upload:
     """Forget the upload; what it was. Raises `Conflict` while it is being finished."""
     upload = found(connection, upload_id)

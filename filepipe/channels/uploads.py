@@ -32,6 +32,7 @@ from filepipe.errors import (
     FilepipeError,
     Gone,
     NotFound,
+    StorageFailed,
     TooLarge,
 )
 from filepipe.logs import get_logger
@@ -134,8 +135,19 @@ class Uploads:
             if upload.status == "complete":
                 return await self._put_again(None, upload, number, body)
             session = await self._session(upload)
-            async with session.writing(number):
-                return await self._put(session, upload, number, body)
+            try:
+                async with session.writing(number):
+                    return await self._put(session, upload, number, body)
+            except StorageFailed as error:
+                await self._abandon(upload.id, session, error)
+                raise
+
+    async def _abandon(self, upload_id: str, session: Session, error: StorageFailed) -> None:
+        """Let go of a draft that has failed; what is recorded of it is opened anew."""
+        if self._sessions.get(upload_id) is session:
+            del self._sessions[upload_id]
+            await session.dismiss(error)
+            await session.draft.close()
 
     async def _put(
         self, session: Session, upload: Upload, number: int, body: AsyncIterator[bytes]
@@ -197,8 +209,8 @@ class Uploads:
     async def _cancel(self, upload_id: str) -> None:
         upload = await self._run(lambda conn: steps.remove(conn, upload_id))
         if upload.status == "complete":
-            assert upload.final_path is not None
-            await self._shelf.remove(upload.final_path)
+            if upload.final_path is not None:  # else another one has taken its place
+                await self._shelf.remove(upload.final_path)
             return
         self._activity.open -= 1
         session = self._sessions.pop(upload_id, None)
@@ -242,7 +254,7 @@ class Uploads:
             await self._run(lambda conn: records.fail(conn, upload.id, reason))
         else:
             expires = self._expiry()
-            await self._run(lambda conn: records.complete(conn, upload.id, final, expires))
+            await self._run(lambda conn: steps.complete(conn, upload.id, final, expires))
             self._sessions.pop(upload.id, None)
             self._activity.open -= 1
             self._give_back(upload.id)
@@ -260,7 +272,8 @@ class Uploads:
         if upload.status != "complete":
             yield await (await self._session(upload)).live(meta)
             return
-        assert upload.final_path is not None
+        if upload.final_path is None:
+            raise NotFound("another upload has taken the place of this one")
         kept = await self._shelf.open(upload.final_path)
         try:
             with self._activity.working():

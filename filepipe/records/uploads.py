@@ -196,6 +196,11 @@ def complete(
     )
 
 
+def displace(connection: sqlite3.Connection, final_path: str) -> None:
+    """No complete upload is at `final_path` any more."""
+    connection.execute("UPDATE uploads SET final_path = NULL WHERE final_path = ?", (final_path,))
+
+
 def fail(connection: sqlite3.Connection, upload_id: str, error: str) -> bool:
     """Note why an upload failed; parts may be stored again, and it may be finalized again."""
     return _move(connection, upload_id, "fail", error=error)

@@ -119,5 +119,7 @@ def _reason(error: BaseException) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, socket.gaierror):
         return cause.strerror or "no such host"
+    if isinstance(cause, ssl.SSLError):  # its number is one of OpenSSL's
+        return f"TLS failed: {(cause.reason or str(cause)).replace('_', ' ').lower()}"
     number = getattr(cause, "errno", None)
     return os.strerror(number) if number else str(cause)

@@ -54,6 +54,20 @@ def test_untrusted_certificate_is_named() -> None:
         raise error
 
 
+async def test_a_server_without_tls_is_told_of() -> None:
+    """What OpenSSL says of it, not what the number of its error means elsewhere."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+
+    async with raw_server(refuse) as plain, open_session(10, None, set()) as session:
+        url = URL(plain).with_scheme("https")
+        with pytest.raises(Unreachable, match=r"TLS failed: .*version"), our_errors(url):
+            await session.get(url)
+
+
 def test_other_errors_pass() -> None:
     """What is not the network's stays what it is."""
     with pytest.raises(FileNotFoundError), our_errors(HERE):

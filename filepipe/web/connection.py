@@ -66,7 +66,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         "_census", "_head_timer", "_held", "_limits", "_received", "_request", "busy", "carried",
-        "detached",
+        "detached", "failed",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +82,8 @@ class Connection(web.RequestHandler):
         self.busy = False
         # set once the kernel has taken the socket over: what still arrives here is nobody's
         self.detached = False
+        # once it is lost: not by a peer that closed in the ordinary way
+        self.failed = False
         # a place in a line that the connection had before it was handed over to us
         self.carried: Seat | None = None
 
@@ -93,6 +95,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count it out."""
+        self.failed = exc is not None
         self._census.leave(self)
         self._stop_head_timer()
         if (seat := self.take_carried()) is not None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import socket
 import struct
 import termios
 
 from aiohttp import web
 
 from filepipe.errors import Broken, Stalled, TooManyFiles
+from filepipe.web.connection import Connection
 
 CHECKED = 64 * 1024
 """Bytes of a body above which the socket's queue is asked."""
@@ -92,10 +94,28 @@ class Delivery:
                 raise Stalled(f"the peer took nothing for {self._stall:g} seconds")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LATEST)
+        if self._dropped():
+            raise Broken("the receiver left")
 
     def arrived(self) -> bool:
         """Whether it is all there, as far as can be told now."""
-        return self._flushed and self._queued() <= (_ALERT if self._encrypted else 0)
+        if not self._flushed or self._queued() > (_ALERT if self._encrypted else 0):
+            return False
+        return not self._dropped()
+
+    def _dropped(self) -> bool:
+        """Whether the peer closed a unix socket with bytes unread: its queue is empty then, too."""
+        if self._fd < 0:
+            return False
+        connection = self._request.protocol
+        assert isinstance(connection, Connection)
+        sock = socket.socket(fileno=self._fd)
+        try:
+            return sock.family == socket.AF_UNIX and (
+                connection.failed or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+            )
+        finally:
+            sock.detach()
 
     def _queued(self) -> int:
         """Bytes that the peer's kernel has not acknowledged."""

@@ -13,6 +13,8 @@ SOURCES = {"filepipe": "", "backends/filepipe_backends": "backends"}
 ELSEWHERE = {
     "backends/filepipe_backends/calls.py": "tests/backends/test_file_cancelled.py",
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
+    "filepipe/channels/upload_activity.py": "tests/channels/test_uploads.py",
+    "filepipe/channels/upload_plan.py": "tests/channels/test_uploads.py",
     "filepipe/daemon.py": "tests/scenarios/test_drain.py",
     "filepipe/errors.py": "tests/docs/test_reference.py",
     "filepipe/records/schema.py": "tests/records/test_database.py",
@@ -39,6 +41,7 @@ ELSEWHERE = {
     "filepipe/web/routes/rendezvous.py": "tests/scenarios/rendezvous/test_rendezvous_table.py",
     "filepipe/web/routes/pipes.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",
+    "filepipe/web/routes/uploads.py": "tests/scenarios/uploads/test_uploads_parts.py",
     "filepipe/web/user_content.py": "tests/scenarios/file_pipe/test_file_pipe_get.py",
 }
 

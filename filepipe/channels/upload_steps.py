@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from filepipe.errors import BadRequest, Conflict, NotFound, OverBudget
+from filepipe.errors import BadRequest, Busy, Conflict, NotFound, OverBudget
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
 
@@ -25,6 +25,13 @@ def insert(connection: sqlite3.Connection, upload: Upload, most: int) -> None:
     if records.count_open(connection, upload.principal) >= most:
         raise OverBudget("too many open uploads, finish or cancel some", "uploads")
     records.insert(connection, upload)
+
+
+def numbers(connection: sqlite3.Connection, upload_id: str) -> list[int]:
+    """Those of the stored parts. Raises `NotFound`, `Busy` if it was completed meanwhile."""
+    if found(connection, upload_id).status == "complete":
+        raise Busy("the upload has just been completed, ask again")
+    return [part.number for part in records.parts(connection, upload_id)]
 
 
 def forget_part(connection: sqlite3.Connection, upload_id: str, number: int) -> bool:

@@ -98,7 +98,7 @@ class Uploads:
 
     async def begin(self, principal: str, wanted: Wanted) -> Upload:
         """Make room and a record. Raises `TooLarge`, `OverBudget` and what `Shelf.begin` raises."""
-        self._refuse_when_draining()
+        self.check_draining()
         size = wanted.plan.total_size
         if self._rules.max_size is not None and size > self._rules.max_size:
             raise TooLarge(f"total_size exceeds the limit of {self._rules.max_size} bytes")
@@ -130,7 +130,7 @@ class Uploads:
         Raises `BadRequest` where the body has another size, `Busy`, `Conflict`, `Gone` when the
         upload was cancelled, and what `Draft.write` raises.
         """
-        self._refuse_when_draining()
+        self.check_draining()
         with self._activity.working():
             if upload.status == "complete":
                 return await self._put_again(None, upload, number, body)
@@ -332,13 +332,14 @@ class Uploads:
     async def _open(self, upload: Upload) -> None:
         draft = await self._shelf.reopen(upload.handle, upload.total_size)
         try:
-            stored = await self._run(lambda conn: _stored(conn, upload.id))
+            stored = await self._run(lambda conn: steps.numbers(conn, upload.id))
         except BaseException:
             await draft.close()
             raise
         self._sessions[upload.id] = Session(upload.id, plan_of(upload), draft, stored)
 
-    def _refuse_when_draining(self) -> None:
+    def check_draining(self) -> None:
+        """Raise `Draining` where nothing new is to begin."""
         if self._activity.draining:
             raise Draining("server is shutting down")
 
@@ -354,10 +355,3 @@ class Uploads:
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self._database.run(work)
-
-
-def _stored(connection: sqlite3.Connection, upload_id: str) -> list[int]:
-    """The numbers of the stored parts. Raises `NotFound`, `Busy` if it was completed meanwhile."""
-    if steps.found(connection, upload_id).status == "complete":
-        raise Busy("the upload has just been completed, ask again")
-    return [part.number for part in records.parts(connection, upload_id)]

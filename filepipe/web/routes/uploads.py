@@ -203,6 +203,7 @@ class UploadsFront:
         if announced is not None and announced != size:
             raise BadRequest(f"Part size mismatch: expected {size}, got {announced}")
         check_expectation(request)
+        self._uploads.check_draining()
         await invite(request)
         with self._context.pumps.counted("in"):
             part, stored = await self._uploads.put_part(upload, number, self._body(request))
@@ -313,9 +314,7 @@ class UploadsFront:
         return body
 
     def _refuse(self, request: web.BaseRequest, error: FilepipeError) -> web.StreamResponse:
-        status = error.status
-        if isinstance(error, OverBudget | DiskFull):
-            status = 507
+        status = 507 if isinstance(error, OverBudget | DiskFull) else error.status
         headers = {**refusals.headers_of(error), "Content-Type": "application/json"}
         body = json.dumps(uploads_api.error_answer(error, status)).encode()
         response = web.Response(status=status, body=body, headers=headers)

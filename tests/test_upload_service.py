@@ -1,0 +1,95 @@
+"""Records, shelf, engine and chores are opened together, and closed however that ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from filepipe import upload_service
+from filepipe.accountant import Budget
+from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_plan import UploadRules, Wanted
+from filepipe.channels.uploads import Uploads
+from filepipe.chunks import plan
+from filepipe.errors import ConfigError, StorageFailed
+from filepipe.testing import turns
+from filepipe.upload_service import UploadPlaces, open_uploads
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def opening(tmp_path: Path) -> Open:
+    """Open uploads that live for `ttl` seconds."""
+
+    def opened(ttl: float = 100.0, shelf: str | None = None) -> Any:
+        places = UploadPlaces(
+            tmp_path / "uploads.db", shelf or f"local:{tmp_path / 'root'}", tmp_path / "parts"
+        )
+        rules = UploadRules(ttl, 5.0, None, 10, 1)
+        return open_uploads(
+            places, Budget("disk", None), rules, lambda upload: None, UploadActivity()
+        )
+
+    return opened
+
+
+async def begin(uploads: Uploads) -> str:
+    """Begin one of ten bytes."""
+    wanted = Wanted(PurePosixPath("name"), plan(10, 10, balanced=True), "local", True, None, None)
+    return (await uploads.begin("me", wanted)).id
+
+
+async def test_it_is_there_again(opening: Open) -> None:
+    """What was begun outlives the service."""
+    async with opening() as uploads:
+        upload_id = await begin(uploads)
+    async with opening() as uploads:
+        assert (await uploads.find(upload_id)).status == "pending"
+        assert await uploads.trouble() is None
+
+
+async def test_what_is_abandoned_goes_soon(opening: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the first look after a start, and at each later one."""
+    monkeypatch.setattr(upload_service, "FIRST_SWEEP", 0.0)
+    monkeypatch.setattr(upload_service, "SWEEP", 0.01)
+    async with opening(ttl=-1.0) as uploads:
+        for _ in range(2):
+            upload_id = await begin(uploads)
+            async with asyncio.timeout(10):
+                while any(each.id == upload_id for each in await uploads.listing("me", 9, None)):
+                    await turns()
+
+
+async def test_a_look_that_fails_is_not_the_last(
+    opening: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one may succeed."""
+    monkeypatch.setattr(upload_service, "FIRST_SWEEP", 0.0)
+    monkeypatch.setattr(upload_service, "SWEEP", 0.0)
+    looks = 0
+
+    async def failing(self: Uploads) -> int:
+        nonlocal looks
+        looks += 1
+        raise StorageFailed("ill")
+
+    monkeypatch.setattr(Uploads, "expire", failing)
+    async with opening():
+        async with asyncio.timeout(10):
+            while looks < 3:
+                await turns()
+
+
+async def test_a_shelf_that_cannot_be_opened(opening: Open, tmp_path: Path) -> None:
+    """It is a wrong setting, and the database is free for the next try."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError):
+        async with opening(shelf=f"local:{tmp_path / 'file'}"):
+            pass
+    async with opening() as uploads:
+        assert await uploads.listing("me", 9, None) == []

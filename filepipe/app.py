@@ -16,7 +16,7 @@ from filepipe.channels.upload_plan import UploadRules
 from filepipe.channels.uploads import Uploads
 from filepipe.config import Listen, Settings
 from filepipe.credentials import Credentials
-from filepipe.protocols.forwarding import ForwardRules
+from filepipe.protocols.forwarding import WEBHOOKS, ForwardRules
 from filepipe.relay.plane import Plane
 from filepipe.service import Service, Spilling, watch_loop_lag
 from filepipe.shutdown import Shutdown
@@ -45,6 +45,7 @@ from filepipe.web.routes.piping import Piping
 from filepipe.web.routes.uploads import UploadAccess, UploadsFront
 from filepipe.web.small import SmallTransfers
 from filepipe.web.small_messages import HttpipeCounter
+from filepipe.webhooks import Webhooks
 
 BACKLOG = 128
 
@@ -66,6 +67,12 @@ class App:
     certificate: Certificate | None
     fronts: dict[str, Front]
     context: Context
+    webhooks: Webhooks
+
+    def drain(self) -> None:
+        """Take nothing new, begin nothing new."""
+        self.service.drain()
+        self.webhooks.drain()
 
     async def cut(self) -> None:
         """End every transfer that still runs; whose answer has begun sees the connection break."""
@@ -132,34 +139,55 @@ def most_connections() -> int:
 async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterator[App]:
     """Build everything; on leaving, everything is cut and closed. Raises `ConfigError`."""
     certificate = _certificate(settings)
-    spilling = Spilling(
-        storage_url(settings), settings.spill_threshold, settings.max_memory, settings.max_disk
-    )
-    service = Service(spilling, settings.max_keys)
+    service = _service(settings)
     plane = Plane(enabled=settings.relay)
     departures = Departures()
-    shutdown = Shutdown(service.busy, settings.drain_timeout)
-    context = _context(settings, service, plane, departures, shutdown)
     census = Census()
     async with contextlib.AsyncExitStack() as life:
         life.callback(departures.close)
         life.push_async_callback(service.aclose)
         life.push_async_callback(plane.aclose)
-        uploads = await life.enter_async_context(_uploads(settings, service))
-        mounted: dict[str, Front] = {
-            "file-pipe": FilePipe(context),
-            "piping": Piping(context),
-            "beam": Beam(context),
-            "httpipe": Httpipe(context),
-            "uploads": UploadsFront(context, uploads, _access(settings, credentials)),
-        }
-        fronts: dict[str, Front] = {**mounted, "auto": Auto(context, mounted)}
+        ended = asyncio.Event()
+        uploads = await life.enter_async_context(_uploads(settings, service, ended))
+        access = _access(settings, credentials)
+        webhooks = Webhooks(
+            uploads.database,
+            access.webhooks,
+            credentials.webhook_secret,
+            service.statistics,
+            ended,
+        )
+        await life.enter_async_context(webhooks.running())
+        shutdown = Shutdown(lambda: service.busy() + webhooks.busy(), settings.drain_timeout)
+        context = _context(settings, service, plane, departures, shutdown)
+        fronts = _fronts(context, UploadsFront(context, uploads, access))
         chores = [watch_loop_lag(service.statistics), census.supervise()]
         if certificate:
             chores.append(certificate.watch())
         for chore in chores:
             life.callback(asyncio.create_task(chore).cancel)
-        yield App(settings, service, plane, shutdown, census, certificate, fronts, context)
+        yield App(
+            settings, service, plane, shutdown, census, certificate, fronts, context, webhooks
+        )
+
+
+def _service(settings: Settings) -> Service:
+    spilling = Spilling(
+        storage_url(settings), settings.spill_threshold, settings.max_memory, settings.max_disk
+    )
+    return Service(spilling, settings.max_keys)
+
+
+def _fronts(context: Context, uploads: UploadsFront) -> dict[str, Front]:
+    """Each protocol's front, by its name."""
+    mounted: dict[str, Front] = {
+        "file-pipe": FilePipe(context),
+        "piping": Piping(context),
+        "beam": Beam(context),
+        "httpipe": Httpipe(context),
+        "uploads": uploads,
+    }
+    return {**mounted, "auto": Auto(context, mounted)}
 
 
 def _context(
@@ -198,7 +226,7 @@ def _context(
 
 
 def _uploads(
-    settings: Settings, service: Service
+    settings: Settings, service: Service, ended: asyncio.Event
 ) -> contextlib.AbstractAsyncContextManager[Uploads]:
     private = settings.data_dir / "filepipe"
     root = settings.local_storage_path or private / "uploads"
@@ -211,7 +239,7 @@ def _uploads(
         settings.max_finalizing,
     )
     return open_uploads(
-        places, service.accountant.disk, rules, lambda upload: None, service.uploads
+        places, service.accountant.disk, rules, lambda upload: ended.set(), service.uploads
     )
 
 
@@ -223,6 +251,7 @@ def _access(settings: Settings, credentials: Credentials) -> UploadAccess:
         settings.chunk_sizes == "balanced",
         settings.upload_names == "unique",
         UPLOAD_STORAGE,
+        ForwardRules.parse(settings.webhook_allow, WEBHOOKS),
     )
 
 

@@ -29,17 +29,21 @@ class Credentials:
     """Who shows it may make and manage uploads."""
     jwt_secret: bytes = field(repr=False)
     """Signs the tokens of parts."""
+    webhook_secret: bytes = field(repr=False)
+    """Signs what webhooks are sent."""
     places: Mapping[str, Path]
     """The files of those that the settings do not give, by name."""
 
 
-def find_or_make(private: Path, api_key: str | None, jwt_secret: str | None) -> Credentials:
+def find_or_make(
+    private: Path, api_key: str | None, jwt_secret: str | None, webhook_secret: str | None
+) -> Credentials:
     """Take what is given; find the rest in `private`, the daemon's own folder, or make it there.
 
     Raises `ConfigError`. Blocks briefly; used before serving.
     """
     folder = private / FOLDER
-    given = {"api_key": api_key, "jwt_secret": jwt_secret}
+    given = {"api_key": api_key, "jwt_secret": jwt_secret, "webhook_secret": webhook_secret}
     places = {name: folder / name for name, text in given.items() if text is None}
     try:
         found = {name: _find(path) or _make(path) for name, path in places.items()}

@@ -47,11 +47,11 @@ def run(settings: Settings) -> int:
 
 
 def _credentials(settings: Settings, private: Path) -> Credentials:
-    key, secret = (
+    given = (
         each.get_secret_value() if each else None
-        for each in (settings.api_key, settings.jwt_secret)
+        for each in (settings.api_key, settings.jwt_secret, settings.webhook_secret)
     )
-    return find_or_make(private, key, secret)
+    return find_or_make(private, *given)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -106,9 +106,9 @@ async def _live(app: App, listeners: Sequence[Listener], notifier: Notifier) -> 
 async def _wait_for_end(app: App, notifier: Notifier) -> None:
     await app.shutdown.asked()
     notifier.stopping()
-    app.service.drain()
+    app.drain()
     await asyncio.sleep(0)  # who waited is told before an idle daemon closes its connections
-    busy = app.service.busy()
+    busy = app.shutdown.busy()
     log.info("draining", busy=busy, seconds=app.settings.drain_timeout)
     notifier.status(f"draining {busy} transfers")
     left = await app.shutdown.drained()
@@ -151,6 +151,7 @@ def _announce(app: App, listeners: Sequence[Listener], credentials: Credentials)
         spill_threshold=settings.spill_threshold,
         data_dir=str(settings.data_dir),
         forwarding=list(settings.forward_allow) or "off",
+        webhooks=list(settings.webhook_allow) or "off",
     )
     places = {name: str(path) for name, path in credentials.places.items()}
     log.info(
@@ -158,6 +159,7 @@ def _announce(app: App, listeners: Sequence[Listener], credentials: Credentials)
         database=str(settings.database_path),
         key_in=places.get("api_key", settings.source_of("api_key")),
         signed_by=places.get("jwt_secret", settings.source_of("jwt_secret")),
+        webhooks_signed_by=places.get("webhook_secret", settings.source_of("webhook_secret")),
     )
 
 

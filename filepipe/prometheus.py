@@ -94,6 +94,12 @@ class _ServiceCollector(Collector):
         for status, count in sorted(statistics.responses.items()):
             responses.add_metric([str(status)], count)
         yield responses
+        webhooks = CounterMetricFamily(
+            "filepipe_webhooks", "Posts to webhooks, by how each ended.", labels=["outcome"]
+        )
+        for outcome in ("delivered", "failed", "given_up"):
+            webhooks.add_metric([outcome], statistics.webhooks[outcome])
+        yield webhooks
         yield GaugeMetricFamily(
             "filepipe_loop_lag_seconds",
             "By how much the event loop last woke too late.",

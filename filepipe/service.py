@@ -33,6 +33,8 @@ class Statistics:
     """(direction, outcome): direction is in or out, outcome finished or broken."""
     responses: Counter[int] = field(default_factory=Counter)
     """HTTP answers by status."""
+    webhooks: Counter[str] = field(default_factory=Counter)
+    """Attempts to tell one, by outcome: delivered, failed, given_up."""
     loop_lag: float = 0.0
     """Seconds by which the event loop last woke too late."""
     loop_lag_worst: float = 0.0

@@ -34,7 +34,7 @@ class Shutdown:
 
     def __init__(self, busy: Callable[[], int], drain_timeout: float) -> None:
         self.phase = Phase.RUNNING
-        self._busy = busy
+        self.busy = busy
         self._drain_timeout = drain_timeout
         self._asked = asyncio.Event()
         self._insisted = asyncio.Event()
@@ -60,10 +60,10 @@ class Shutdown:
     async def drained(self) -> int:
         """Return in phase `stopping`, with the number of transfers that will be cut."""
         deadline = time.monotonic() + self._drain_timeout
-        while self._busy() and time.monotonic() < deadline and not self._insisted.is_set():
+        while self.busy() and time.monotonic() < deadline and not self._insisted.is_set():
             try:
                 await asyncio.wait_for(self._insisted.wait(), POLL)
             except TimeoutError:
                 continue
         self.phase = Phase.STOPPING
-        return self._busy()
+        return self.busy()

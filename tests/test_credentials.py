@@ -24,37 +24,38 @@ def test_what_is_missing_is_made_once(tmp_path: Path) -> None:
     """256 bits each, in files that nobody else can read; every later start finds them."""
     before = os.umask(0)
     try:
-        made = find_or_make(tmp_path, None, None)
+        made = find_or_make(tmp_path, None, None, None)
     finally:
         os.umask(before)
     folder = tmp_path / "secrets"
-    assert {"api_key": folder / "api_key", "jwt_secret": folder / "jwt_secret"} == made.places
-    assert sorted(os.listdir(folder)) == ["api_key", "jwt_secret"]
+    names = ["api_key", "jwt_secret", "webhook_secret"]
+    assert {name: folder / name for name in names} == made.places
+    assert sorted(os.listdir(folder)) == names
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for path in folder.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert len(bytes.fromhex(path.read_text())) == LENGTH
-    assert made.api_key != made.jwt_secret
+    assert len({made.api_key, made.jwt_secret, made.webhook_secret}) == 3
     assert (folder / "api_key").read_bytes().strip() == made.api_key
-    assert find_or_make(tmp_path, None, None) == made
-    assert find_or_make(tmp_path / "secrets", None, None).api_key != made.api_key
+    assert find_or_make(tmp_path, None, None, None) == made
+    assert find_or_make(tmp_path / "secrets", None, None, None).api_key != made.api_key
 
 
 def test_what_is_given_is_taken(tmp_path: Path) -> None:
     """And nothing is made for it; what was made before stays for later."""
-    both = find_or_make(tmp_path, GIVEN, GIVEN + "\udcff")
+    both = find_or_make(tmp_path, GIVEN, GIVEN + "\udcff", GIVEN)
     assert (both.api_key, both.jwt_secret) == (GIVEN.encode(), GIVEN.encode() + b"\xff")
     assert os.listdir(tmp_path) == []
-    one = find_or_make(tmp_path, GIVEN, None)
+    one = find_or_make(tmp_path, GIVEN, None, GIVEN)
     assert one.places == {"jwt_secret": tmp_path / "secrets" / "jwt_secret"}
     assert os.listdir(tmp_path / "secrets") == ["jwt_secret"]
-    assert find_or_make(tmp_path, None, GIVEN).jwt_secret == GIVEN.encode()
-    assert find_or_make(tmp_path, GIVEN, None).jwt_secret == one.jwt_secret
+    assert find_or_make(tmp_path, None, GIVEN, GIVEN).jwt_secret == GIVEN.encode()
+    assert find_or_make(tmp_path, GIVEN, None, GIVEN).jwt_secret == one.jwt_secret
 
 
 def test_they_do_not_show_by_accident(tmp_path: Path) -> None:
     """A traceback with local variables has only where they are."""
-    made = find_or_make(tmp_path, None, GIVEN)
+    made = find_or_make(tmp_path, None, GIVEN, GIVEN)
     assert made.api_key.decode() not in repr(made)
     assert GIVEN not in repr(made)
     assert str(tmp_path) in repr(made)
@@ -66,7 +67,7 @@ def test_one_of_a_person_is_taken_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "secrets" / "api_key"
     file.write_text(GIVEN + "\n")
     file.chmod(0o644)
-    assert find_or_make(tmp_path, None, GIVEN).api_key == GIVEN.encode()
+    assert find_or_make(tmp_path, None, GIVEN, GIVEN).api_key == GIVEN.encode()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
@@ -77,7 +78,7 @@ def test_one_that_is_too_short_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "secrets" / "jwt_secret"
     file.write_text(content)
     with pytest.raises(ConfigError, match="jwt_secret holds less than 32 bytes") as caught:
-        find_or_make(tmp_path, None, None)
+        find_or_make(tmp_path, None, None, None)
     assert not content.strip() or content.strip() not in str(caught.value)
     assert file.read_text() == content
 
@@ -87,7 +88,7 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "api_key.new").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigError, match=r"^data_dir: .*/api_key\.new: "):
-        find_or_make(tmp_path, None, None)
+        find_or_make(tmp_path, None, None, None)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -96,21 +97,21 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     os.mkfifo(tmp_path / "secrets" / "api_key")
     with pytest.raises(ConfigError, match=r"api_key is not a file$"):
-        find_or_make(tmp_path, None, None)
+        find_or_make(tmp_path, None, None, None)
     (tmp_path / "secrets" / "api_key").unlink()
     (tmp_path / "secrets" / "api_key").mkdir()
     with pytest.raises(ConfigError, match=r"^data_dir: "):
-        find_or_make(tmp_path, None, None)
+        find_or_make(tmp_path, None, None, None)
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"^data_dir: .*: Not a directory$"):
-        find_or_make(tmp_path / "file", None, None)
+        find_or_make(tmp_path / "file", None, None, None)
 
 
 def test_one_that_was_never_finished_is_made_anew(tmp_path: Path) -> None:
     """A crash in the middle leaves no half of a secret."""
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "api_key.new").write_text("half" * 100)
-    made = find_or_make(tmp_path, None, GIVEN)
+    made = find_or_make(tmp_path, None, GIVEN, GIVEN)
     assert os.listdir(tmp_path / "secrets") == ["api_key"]
     assert len(made.api_key) == 2 * LENGTH
 
@@ -123,12 +124,13 @@ def test_the_log_says_where_and_not_what(start: Callable[..., Daemon]) -> None:
     (line,) = [line for line in daemon.log() if line["event"] == "uploads"]
     assert line["key_in"] == str(daemon.data_dir / "filepipe/secrets/api_key")
     assert line["signed_by"] == "environment variable JWT_SECRET"
+    assert line["webhooks_signed_by"] == str(daemon.data_dir / "filepipe/secrets/webhook_secret")
     text = daemon.log_path.read_text()
     assert made not in text
     assert GIVEN not in text
 
 
-@pytest.mark.parametrize("name", ["API_KEY", "JWT_SECRET"])
+@pytest.mark.parametrize("name", ["API_KEY", "JWT_SECRET", "WEBHOOK_SECRET"])
 def test_a_short_one_stops_the_start(name: str, tmp_path: Path) -> None:
     """One line, and the exit code of a wrong setting."""
     command = [sys.executable, "-m", "filepipe", "serve", "--data-dir", str(tmp_path / "data")]

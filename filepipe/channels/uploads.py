@@ -58,7 +58,7 @@ class Uploads:
         on_end: Callable[[Upload], None],
         activity: UploadActivity,
     ) -> None:
-        self._database = database
+        self.database = database
         self._shelf = shelf
         self._disk = disk
         self._rules = rules
@@ -87,7 +87,7 @@ class Uploads:
 
     async def trouble(self) -> str | None:
         """Why nothing can be stored, if so."""
-        return await self._shelf.check() or self._database.check()
+        return await self._shelf.check() or self.database.check()
 
     def percent(self, upload: Upload) -> int:
         """How far the finishing is."""
@@ -354,4 +354,4 @@ class Uploads:
         self._disk.give(self._taken.pop(upload_id, 0))
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self._database.run(work)
+        return await self.database.run(work)

@@ -184,6 +184,13 @@ class Settings(BaseSettings):
     forward_stall: Annotated[values.Timeout, Names()] = _setting(
         "30 seconds", "How long the target of X-Forward-Url may take no byte."
     )
+    webhook_allow: Annotated[values.Targets, Names("", ("WEBHOOK_ALLOW",), default="none")] = (
+        _setting(
+            (),
+            "Host name, address or CIDR to which the webhook_url of an upload may lead, or * for "
+            "any; repeatable.",
+        )
+    )
     head_timeout: Annotated[values.Timeout, Names()] = _setting(
         "10 seconds", "How long a client may take to send the head of a request."
     )
@@ -221,6 +228,9 @@ class Settings(BaseSettings):
     jwt_secret: Annotated[
         values.Secret, Names("", ("JWT_SECRET",), default="made at the first start")
     ] = _setting(None, "Secret with which the tokens of upload parts are signed, 32 bytes or more.")
+    webhook_secret: Annotated[
+        values.Secret, Names("", ("WEBHOOK_SECRET",), default="made at the first start")
+    ] = _setting(None, "Secret with which webhooks are signed, 32 bytes or more.")
     database_path: Annotated[
         Path,
         PlainValidator(folders.database_path),

@@ -166,7 +166,7 @@ def _secrets(path: Path) -> Layer:
     content = _toml(path)
     for name in content:
         if name not in _SECRETS:
-            known = " and ".join(sorted(_SECRETS))
+            known = ", ".join(sorted(_SECRETS))
             raise ConfigError(f"{path}: is for {known}, and nothing else")
     return Layer(content, dict.fromkeys(content, str(path)))
 

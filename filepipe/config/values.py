@@ -99,7 +99,7 @@ def words(value: object) -> tuple[str, ...]:
 
 
 def targets(value: object) -> tuple[str, ...]:
-    """Read where X-Forward-Url may lead: host names, addresses, CIDRs, or `*`."""
+    """Read where requests of ours may lead: host names, addresses, CIDRs, or `*`."""
     return tuple(_target(word.lower()) for text in words(value) for word in words(text))
 
 

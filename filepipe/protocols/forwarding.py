@@ -1,4 +1,4 @@
-"""Where X-Forward-Url may point: the operator's list, asked twice.
+"""Where X-Forward-Url and webhook_url may point: the operator's lists, asked twice.
 
 Rule 1: `check_url` looks at the text, before anything is sent.
 Rule 2: `allows_address` looks at the address of the actual connect. A name can resolve to
@@ -35,6 +35,19 @@ _MAX_NAME: Final = 253
 
 
 @dataclass(frozen=True, slots=True)
+class Purpose:
+    """What a URL is for, in the words of refusals."""
+
+    setting: str
+    field: str
+    deed: str
+
+
+FORWARDING: Final = Purpose("forward_allow", "X-Forward-Url", "forwarding")
+WEBHOOKS: Final = Purpose("webhook_allow", "webhook_url", "sending webhooks")
+
+
+@dataclass(frozen=True, slots=True)
 class ForwardRules:
     """The targets that the operator allows; none by default."""
 
@@ -42,9 +55,10 @@ class ForwardRules:
     names: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
     networks: tuple[Network, ...] = ()
+    purpose: Purpose = FORWARDING
 
     @classmethod
-    def parse(cls, entries: Sequence[str]) -> ForwardRules:
+    def parse(cls, entries: Sequence[str], purpose: Purpose = FORWARDING) -> ForwardRules:
         """Read `*`, host names, `*.example.com`, addresses and CIDRs; raises `ConfigError`."""
         names: set[str] = set()
         suffixes: list[str] = []
@@ -59,10 +73,11 @@ class ForwardRules:
                     names.add(entry)
             elif entry != "*":
                 raise ConfigError(
-                    f"forward_allow: {entry!r} is not a host name, *.host name, address, CIDR or *"
+                    f"{purpose.setting}: {entry!r} is not a host name, *.host name, address, "
+                    "CIDR or *"
                 )
         everything = any(entry.strip() == "*" for entry in entries)
-        return cls(everything, frozenset(names), tuple(suffixes), tuple(networks))
+        return cls(everything, frozenset(names), tuple(suffixes), tuple(networks), purpose)
 
     @property
     def enabled(self) -> bool:
@@ -72,12 +87,12 @@ class ForwardRules:
     def check_url(self, url: str) -> None:
         """Raise `BadRequest` for a URL that cannot be used, `Forbidden` if it can never connect."""
         if not self.enabled:
-            raise Forbidden("forwarding is not allowed here")
-        host = _host_of(url)
+            raise Forbidden(f"{self.purpose.deed} is not allowed here")
+        host = _host_of(url, self.purpose.field)
         address = _address(host)
         allowed = self._may_resolve(host) if address is None else self._contains(address)
         if not (self.everything or allowed):
-            raise Forbidden("forwarding to this host is not allowed")
+            raise Forbidden(f"{self.purpose.deed} to this host is not allowed")
 
     def allows_address(self, host: str, address: str) -> bool:
         """Whether a connect to `address` on behalf of `host` is allowed."""
@@ -97,21 +112,21 @@ class ForwardRules:
         return any(address in network for network in self.networks)
 
 
-def _host_of(url: str) -> str:
+def _host_of(url: str, field: str) -> str:
     """Return the host of a usable URL, brackets taken off; no text repeats the URL."""
     if not _VISIBLE.fullmatch(url):
-        raise BadRequest("X-Forward-Url has a character that must be percent-encoded")
+        raise BadRequest(f"{field} has a character that must be percent-encoded")
     if _CREDENTIALS.match(url):
-        raise BadRequest("X-Forward-Url must not have credentials in it")
+        raise BadRequest(f"{field} must not have credentials in it")
     if "#" in url:
-        raise BadRequest("X-Forward-Url must not have a fragment")
+        raise BadRequest(f"{field} must not have a fragment")
     found = _URL.fullmatch(url)
     if found is None:
-        raise BadRequest("X-Forward-Url is not an http or https URL with a host")
+        raise BadRequest(f"{field} is not an http or https URL with a host")
     if found["port"] is not None and not 0 < int(found["port"]) <= _MAX_PORT:
-        raise BadRequest("X-Forward-Url has a port that does not exist")
+        raise BadRequest(f"{field} has a port that does not exist")
     if not (_is_ipv6(found["literal"]) if found["literal"] else _is_host(found["name"])):
-        raise BadRequest("X-Forward-Url has a malformed host")
+        raise BadRequest(f"{field} has a malformed host")
     return found["literal"] or found["name"]
 
 

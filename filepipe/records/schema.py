@@ -45,6 +45,25 @@ CREATE TABLE parts (
 ) WITHOUT ROWID
 """
 
+# What is called like a field of `Event` is that field.
+_OUTBOX = """
+CREATE TABLE outbox (
+    id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    upload TEXT NOT NULL,
+    filename TEXT NOT NULL,
+    folder TEXT,
+    total_size INTEGER NOT NULL,
+    storage TEXT NOT NULL,
+    final_path TEXT,
+    error TEXT,
+    happened REAL NOT NULL,
+    attempts INTEGER NOT NULL,
+    due REAL NOT NULL
+)
+"""
+
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         _UPLOADS,
@@ -52,5 +71,6 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX uploads_by_principal ON uploads (principal, created)",
         "CREATE INDEX uploads_by_expiry ON uploads (expires)",
     ),
+    (_OUTBOX, "CREATE INDEX outbox_by_due ON outbox (due)"),
 )
 """Each is a list of statements, run in one transaction."""

@@ -8,11 +8,14 @@ Times are seconds of the wall clock since 1970, since they outlive the process.
 from __future__ import annotations
 
 import sqlite3
+import time
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 from filepipe.errors import Conflict, NotFound
+from filepipe.records import outbox
 
 Status = Literal["pending", "finalizing", "complete", "failed"]
 Event = Literal["store", "finalize", "complete", "fail"]
@@ -190,10 +193,13 @@ def progress(connection: sqlite3.Connection, upload_id: str, percent: int) -> No
 def complete(
     connection: sqlite3.Connection, upload_id: str, final_path: str, expires: float
 ) -> bool:
-    """End the finalizing well; False where nobody was finalizing."""
-    return _move(
+    """End the finalizing well, with an event; False where nobody was finalizing."""
+    moved = _move(
         connection, upload_id, "complete", final_path=final_path, expires=expires, progress=100
     )
+    if moved:
+        _announce(connection, upload_id, "upload.complete")
+    return moved
 
 
 def displace(connection: sqlite3.Connection, final_path: str) -> None:
@@ -202,16 +208,46 @@ def displace(connection: sqlite3.Connection, final_path: str) -> None:
 
 
 def fail(connection: sqlite3.Connection, upload_id: str, error: str) -> bool:
-    """Note why an upload failed; parts may be stored again, and it may be finalized again."""
-    return _move(connection, upload_id, "fail", error=error)
+    """Note why an upload failed, with an event; it may get parts and be finalized again."""
+    moved = _move(connection, upload_id, "fail", error=error)
+    if moved:
+        _announce(connection, upload_id, "upload.failed")
+    return moved
 
 
 def reset_finalizing(connection: sqlite3.Connection, error: str) -> list[Upload]:
-    """Let all fail that a daemon which is gone was finalizing; they, as they are now."""
+    """Let all fail that a daemon which is gone was finalizing; they, as they are now.
+
+    There is no event: they are finalized again at once, and that has an end to tell of.
+    """
     found = connection.execute("SELECT id FROM uploads WHERE status = 'finalizing'").fetchall()
     for (upload_id,) in found:
-        fail(connection, upload_id, error)
+        _move(connection, upload_id, "fail", error=error)
     return [upload for (upload_id,) in found if (upload := find(connection, upload_id))]
+
+
+def _announce(connection: sqlite3.Connection, upload_id: str, kind: outbox.Kind) -> None:
+    """Let the upload's webhook, if it has one, be told of what has just happened."""
+    upload = find(connection, upload_id)
+    if upload is None or upload.webhook_url is None:
+        return
+    now = time.time()
+    event = outbox.Event(
+        id=f"msg_{uuid.uuid4().hex}",
+        url=upload.webhook_url,
+        kind=kind,
+        upload=upload.id,
+        filename=upload.filename,
+        folder=upload.folder,
+        total_size=upload.total_size,
+        storage=upload.storage,
+        final_path=upload.final_path,
+        error=upload.error,
+        happened=now,
+        attempts=0,
+        due=now,
+    )
+    outbox.insert(connection, event)
 
 
 def _move(

@@ -7,16 +7,15 @@ another reader waits for it.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Any
 
 import aiohttp
 import yarl
 
 from filepipe.channels.channel import Channel, Reader
 from filepipe.errors import Forbidden, ForwardFailed
+from filepipe.gate import Gate
 from filepipe.protocols.forwarding import ForwardRules
 
 
@@ -52,7 +51,7 @@ class Forwarder:
         target = yarl.URL(url, encoded=True)
         gate.host = target.raw_host or ""
         headers = _headers(body.channel)
-        async with asyncio.timeout(self._stall) as patience, _session(gate) as session:
+        async with asyncio.timeout(self._stall) as patience, gate.session() as session:
             chunks = body.chunks(patience, self._stall)
             async with session.put(
                 target, data=chunks, headers=headers, allow_redirects=False
@@ -94,43 +93,6 @@ class _Body:
             self._sent += len(chunk)
         self._ended = True
         patience.reschedule(clock() + stall)
-
-
-class Gate:
-    """Makes the sockets of one forward to `host`.
-
-    The address of the very connect is checked, whatever a name resolved to before.
-    """
-
-    def __init__(self, rules: ForwardRules) -> None:
-        self._rules = rules
-        self.host = ""
-        self._verdicts: set[bool] = set()
-
-    @property
-    def shut(self) -> bool:
-        """Whether no address was allowed of those that were tried."""
-        return self._verdicts == {False}
-
-    def socket(self, address: Any) -> socket.socket:
-        """A socket for `address`, one of getaddrinfo's tuples. Raises OSError if not allowed."""
-        family, kind, proto, _, sockaddr = address
-        allowed = self._rules.allows_address(self.host, sockaddr[0])
-        self._verdicts.add(allowed)
-        if not allowed:
-            raise OSError("not allowed")
-        return socket.socket(family, kind, proto)
-
-
-def _session(gate: Gate) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(socket_factory=gate.socket, limit=1),
-        timeout=aiohttp.ClientTimeout(total=None),
-        # nothing is made up that a signature may not have counted on
-        skip_auto_headers=("User-Agent", "Accept-Encoding", "Content-Type"),
-        trust_env=False,
-        auto_decompress=False,
-    )
 
 
 def _headers(channel: Channel) -> dict[str, str]:

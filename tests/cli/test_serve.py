@@ -26,7 +26,8 @@ def test_each_setting_has_a_flag(setting: object, serve: Serve, tmp_path: Path) 
     (tmp_path / "pem").touch()
     samples = {
         "listen": ":1", "protocol": "file-pipe", "data_dir": "/x", "storage": "memory:",
-        "forward_allow": "a.example", "public_url": "http://x", "tls_cert": "pem",
+        "forward_allow": "a.example", "webhook_allow": "a.example",
+        "public_url": "http://x", "tls_cert": "pem",
         "tls_key": "pem", "log_level": "error", "log_format": "json", "dashboard": "keys",
         "chunk_sizes": "fixed", "upload_names": "overwrite", "local_storage_path": "/x",
     }  # fmt: skip

@@ -118,9 +118,9 @@ def test_init_writes_settings_and_secrets(run: Run, tmp_path: Path) -> None:
         0o700, 0o644, 0o600,
     ]  # fmt: skip
     values = tomllib.loads(secrets.read_text())
-    assert set(values) == {"api_key", "jwt_secret"}
+    assert set(values) == {"api_key", "jwt_secret", "webhook_secret"}
     assert len({len(bytes.fromhex(value)) for value in values.values()} | {32}) == 1
-    assert values["api_key"] != values["jwt_secret"]
+    assert len(set(values.values())) == 3
     assert run("check", "--config", path) == (0, "ok\n", "")
 
 

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from filepipe.errors import BadRequest, ConfigError, Forbidden, Refused
-from filepipe.protocols.forwarding import ForwardRules
+from filepipe.protocols.forwarding import WEBHOOKS, ForwardRules
 
 RULES = ForwardRules.parse(
     ["Example.com", "*.s3.test", "10.0.0.0/8", "192.0.2.7", "fd00::/8", "fe80::/10"]
 )
 NAMES_ONLY = ForwardRules.parse(["example.com"])
 EVERYTHING = ForwardRules.parse(["*"])
+HOOKS = ForwardRules.parse(["*"], WEBHOOKS)
 PIECES = [
     "example.com",
     "EXAMPLE.com",
@@ -113,6 +114,8 @@ def test_unusable_url_refused(url: str) -> None:
     for rules in (RULES, EVERYTHING):
         with pytest.raises(BadRequest, match=r"^X-Forward-Url "):
             rules.check_url(url)
+    with pytest.raises(BadRequest, match=r"^webhook_url "):
+        HOOKS.check_url(url)
 
 
 def test_credentials_are_named_and_not_repeated() -> None:
@@ -129,6 +132,8 @@ def test_nothing_allowed_by_default() -> None:
         with pytest.raises(Forbidden, match=r"^forwarding is not allowed here$"):
             rules.check_url(url)
     assert not rules.allows_address("example.com", "10.0.0.1")
+    with pytest.raises(Forbidden, match=r"^sending webhooks is not allowed here$"):
+        ForwardRules.parse([], WEBHOOKS).check_url("http://example.com")
 
 
 @pytest.mark.parametrize("entry", ["*", "example.com", "*.example.com", "::1", "10.0.0.0/8"])
@@ -209,6 +214,8 @@ def test_bad_entry_is_named(entry: str) -> None:
     """An entry that means nothing stops the start and says which it is."""
     with pytest.raises(ConfigError, match=r"^forward_allow: '"):
         ForwardRules.parse(["example.com", entry])
+    with pytest.raises(ConfigError, match=r"^webhook_allow: '"):
+        ForwardRules.parse([entry], WEBHOOKS)
 
 
 @given(URLS)

@@ -33,6 +33,7 @@ from filepipe.errors import (
 )
 from filepipe.logs import get_logger
 from filepipe.protocols import part_tokens, uploads_api
+from filepipe.protocols.forwarding import ForwardRules
 from filepipe.protocols.query import parse_query
 from filepipe.protocols.upload_names import upload_path
 from filepipe.records.uploads import Upload
@@ -86,6 +87,7 @@ class UploadAccess:
     balanced: bool
     unique: bool
     storage: str
+    webhooks: ForwardRules
 
 
 class UploadsFront:
@@ -173,7 +175,7 @@ class UploadsFront:
             raise UnsupportedMedia("Expected request with `Content-Type: application/json`")
         init = uploads_api.parse_init(await self._small_body(request))
         if init.webhook_url is not None:
-            raise BadRequest("webhook_url is not available in this version")
+            self._access.webhooks.check_url(init.webhook_url)
         access = self._access
         wanted = Wanted(
             path=upload_path(init.filename),
@@ -181,7 +183,7 @@ class UploadsFront:
             storage=access.storage,
             unique=access.unique if init.unique is None else init.unique,
             checksum=init.checksum_sha256,
-            webhook_url=None,
+            webhook_url=init.webhook_url,
         )
         upload = await self._uploads.begin(principal, wanted)
         tokens = self._mint(upload, range(upload.total_parts))

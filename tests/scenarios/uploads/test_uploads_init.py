@@ -154,9 +154,9 @@ def test_the_key(each: Api, key: str | None) -> None:
 
 
 def test_a_webhook_is_refused(api: Api) -> None:
-    """What is not built is said, not dropped."""
+    """Where the operator allows none, before anything is stored."""
     reply = api.init(filename="f", total_size=1, webhook_url="https://example.com/hook")
-    assert "webhook_url" in reply.refused(400, "bad_request")
+    assert reply.refused(403, "forbidden") == "sending webhooks is not allowed here"
 
 
 def test_a_refusal_leaves_nothing(api: Api) -> None:

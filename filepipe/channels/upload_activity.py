@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from filepipe.errors import Draining
+
 
 class UploadActivity:
     """Counters that the engine keeps; the daemon reads them, and says when it goes down."""
@@ -18,6 +20,11 @@ class UploadActivity:
         """Parts that are being received, uploads being finished, finished ones being read."""
         self.draining = False
         """Whether nothing new is to begin."""
+
+    def check_draining(self) -> None:
+        """Raise `Draining` where nothing new is to begin."""
+        if self.draining:
+            raise Draining("server is shutting down")
 
     @contextlib.contextmanager
     def working(self) -> Iterator[None]:

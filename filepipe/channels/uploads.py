@@ -98,7 +98,7 @@ class Uploads:
 
     async def begin(self, principal: str, wanted: Wanted) -> Upload:
         """Make room and a record. Raises `TooLarge`, `OverBudget` and what `Shelf.begin` raises."""
-        self.check_draining()
+        self._activity.check_draining()
         size = wanted.plan.total_size
         if self._rules.max_size is not None and size > self._rules.max_size:
             raise TooLarge(f"total_size exceeds the limit of {self._rules.max_size} bytes")
@@ -106,7 +106,8 @@ class Uploads:
         return await asyncio.shield(self._begin(str(uuid.uuid4()), principal, wanted))
 
     async def _begin(self, upload_id: str, principal: str, wanted: Wanted) -> Upload:
-        self._take(upload_id, wanted.plan.total_size)
+        self._disk.take(wanted.plan.total_size)
+        self._taken[upload_id] = wanted.plan.total_size
         try:
             draft = await self._shelf.begin(upload_id, wanted.plan.total_size)
             try:
@@ -130,7 +131,7 @@ class Uploads:
         Raises `BadRequest` where the body has another size, `Busy`, `Conflict`, `Gone` when the
         upload was cancelled, and what `Draft.write` raises.
         """
-        self.check_draining()
+        self._activity.check_draining()
         with self._activity.working():
             if upload.status == "complete":
                 return await self._put_again(None, upload, number, body)
@@ -338,17 +339,8 @@ class Uploads:
             raise
         self._sessions[upload.id] = Session(upload.id, plan_of(upload), draft, stored)
 
-    def check_draining(self) -> None:
-        """Raise `Draining` where nothing new is to begin."""
-        if self._activity.draining:
-            raise Draining("server is shutting down")
-
     def _expiry(self) -> float:
         return time.time() + self._rules.ttl
-
-    def _take(self, upload_id: str, size: int) -> None:
-        self._disk.take(size)
-        self._taken[upload_id] = size
 
     def _give_back(self, upload_id: str) -> None:
         self._disk.give(self._taken.pop(upload_id, 0))

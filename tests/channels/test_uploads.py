@@ -45,17 +45,6 @@ async def world(path: Path) -> AsyncIterator[World]:
     await world.aclose()
 
 
-async def crash(world: World) -> None:
-    """End it as kill -9 does: nothing is told to anybody, the disk stays as it is."""
-    sessions = world.uploads._sessions.values()
-    for job in [session.finishing for session in sessions if session.finishing is not None]:
-        job.cancel()
-    await turns()
-    await world.database.aclose()
-    world.shelf.open_drafts.clear()
-    world.shelf.gates.clear()
-
-
 async def test_a_whole_life(world: World) -> None:
     """Parts in any order become one object; the ledger and the counters come back to rest."""
     upload = await world.begin(BODY)
@@ -281,25 +270,6 @@ async def test_cancelled_while_a_part_is_sent(world: World) -> None:
         await world.put(upload, 0, BODY[:9])
 
 
-async def test_cancelled_while_it_is_opened_after_a_restart(path: Path) -> None:
-    """Whoever comes too late hears 404, and no draft stays open."""
-    shelf = MemoryShelf()
-    first = await World.open(path, shelf)
-    upload = await first.begin(BODY)
-    await crash(first)
-    world = await World.open(path, shelf)
-    shelf.gates["reopen"] = asyncio.Event()
-    late = asyncio.create_task(world.put(upload, 0, BODY[:9]))
-    while not world.activity.busy:
-        await turns()
-    await world.uploads.cancel(upload.id)
-    shelf.gates["reopen"].set()
-    with pytest.raises(FilepipeError):
-        await late
-    await world.aclose()
-    assert (shelf.unnamed, world.activity.open) == ({}, 0)
-
-
 async def test_what_nobody_goes_on_with(world: World) -> None:
     """Only that is removed, however many finished ones are as old."""
     done = await world.begin(b"")
@@ -326,68 +296,6 @@ async def test_a_drain(world: World) -> None:
         with pytest.raises(Draining):
             await new
     assert (await world.uploads.complete(upload.id)).status == "complete"
-
-
-@pytest.mark.parametrize("ending", ["stop", "crash"])
-@pytest.mark.parametrize("where", ["parts", "finishing", "published"])
-async def test_a_restart(
-    path: Path, ending: str, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every acknowledged part is there; finishing goes on by itself; drafts of nobody go."""
-    shelf = MemoryShelf()
-    world = await World.open(path, shelf, replace(RULES, complete_wait=0.0))
-    upload = await world.begin(BODY)
-    await world.put(upload, 1, BODY[9:18])
-    if where != "parts":
-        await world.put_all(upload, BODY)
-        if where == "finishing":
-            shelf.gates["publish"] = asyncio.Event()
-            await world.uploads.complete(upload.id)
-            await turns()
-        else:
-            with monkeypatch.context() as patch:
-                patch.setattr("filepipe.records.uploads.complete", raising)
-                await world.uploads.complete(upload.id)
-                while world.activity.busy:
-                    await turns()
-            assert shelf.named == {"name": BODY}
-    await (world.aclose() if ending == "stop" else crash(world))
-    shelf.gates.clear()
-    shelf.unnamed["of nobody"] = bytearray()
-    world = await World.open(path, shelf)
-    assert "of nobody" not in shelf.unnamed
-    if where == "parts":
-        assert [part.number for part in await world.uploads.parts(upload.id)] == [1]
-        await world.put_all(upload, BODY)
-    done = await world.uploads.complete(upload.id)
-    assert (done.status, done.final_path) == ("complete", "name")
-    assert shelf.named == {"name": BODY}
-    await turns()
-    await world.aclose()
-    assert await shelf.drafts() == []
-
-
-def raising(*arguments: object) -> bool:
-    """A database without room."""
-    raise DiskFull("disk full, try again later")
-
-
-async def test_a_draft_that_is_gone_at_the_start(path: Path) -> None:
-    """The daemon starts, the upload has failed and can be removed."""
-    shelf = MemoryShelf()
-    first = await World.open(path, shelf, replace(RULES, complete_wait=0.0))
-    upload = await first.begin(BODY)
-    await first.put_all(upload, BODY)
-    shelf.gates["publish"] = asyncio.Event()
-    await first.uploads.complete(upload.id)
-    await crash(first)
-    shelf.unnamed.clear()
-    world = await World.open(path, shelf)
-    assert (await world.uploads.find(upload.id)).status == "failed"
-    with pytest.raises(StorageFailed):
-        await world.uploads.complete(upload.id)
-    await world.uploads.cancel(upload.id)
-    await world.aclose()
 
 
 async def test_reading_along(world: World) -> None:

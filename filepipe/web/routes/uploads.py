@@ -205,7 +205,7 @@ class UploadsFront:
         if announced is not None and announced != size:
             raise BadRequest(f"Part size mismatch: expected {size}, got {announced}")
         check_expectation(request)
-        self._uploads.check_draining()
+        self._context.service.uploads.check_draining()
         await invite(request)
         with self._context.pumps.counted("in"):
             part, stored = await self._uploads.put_part(upload, number, self._body(request))
@@ -240,8 +240,7 @@ class UploadsFront:
     async def _complete(
         self, request: web.BaseRequest, segments: list[str], query: str
     ) -> web.StreamResponse:
-        upload = await self._upload(request, segments[1])
-        upload = await self._uploads.complete(upload.id)
+        upload = await self._uploads.complete((await self._upload(request, segments[1])).id)
         status = 202 if upload.status == "finalizing" else 200
         if upload.status == "failed":
             raise Unprocessable(upload.error or "the upload failed")

@@ -39,6 +39,20 @@ def _leave(api: Api) -> None:
         made.cancel()
 
 
+@pytest.fixture(scope="package")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One that does differently whatever a setting can change."""
+    settings = ("--chunk-sizes", "fixed", "--upload-names", "overwrite", "--idle-timeout", "0.3")
+    daemon = Daemon(
+        [*LISTENERS, *settings, "--complete-wait", "0"],
+        tmp_path_factory.mktemp("uploads"),
+        env=ENVIRONMENT,
+    )
+    yield Api(daemon)
+    daemon.kill()
+    daemon.assert_clean_log()
+
+
 @pytest.fixture(params=WAYS)
 def each(request: pytest.FixtureRequest, shared: Daemon) -> Iterator[Api]:
     """The API by each way."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import eventually, read_all
+from tests.conftest import eventually, read_until
 from tests.scenarios.uploads.api import MIB, Api, body_of, fresh_name, sha
 from tests.scenarios.uploads.test_uploads_parts import head
 
@@ -155,7 +155,7 @@ def test_cancelling_while_a_part_is_sent(api: Api) -> None:
     with api.daemon.connect(head(made, 0, len(piece)) + piece[:1000], listener=1) as sender:
         eventually(lambda: made.put(0).status == 503)
         assert made.cancel().status == 200
-        answer = read_all(sender)
+        answer = read_until(sender, b"}")
     assert answer.startswith(b"HTTP/1.1 410 "), answer
     assert not [path for path in drafts(api) if made.id in path.name]
     api.ask("GET", f"/upload/{made.id}/status").refused(404)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import eventually, read_all, read_until
+from tests.conftest import eventually, read_until
 from tests.scenarios.uploads.api import MIB, SECRET, Api, Made, body_of, sha
 
 BODY = body_of(2 * MIB + MIB // 2)
@@ -241,7 +241,7 @@ def test_nothing_is_read_before_the_token_is_known(api: Api) -> None:
     for expect in ((), ("Expect: 100-continue",)):
         request = head(made, 0, 50_000_000, *expect, token="bad")
         with api.daemon.connect(request, listener=1) as sock:
-            answer = read_all(sock)
+            answer = read_until(sock, b"}")
         assert answer.startswith(b"HTTP/1.1 401 "), answer
         assert CONTINUE not in answer
 
@@ -250,8 +250,8 @@ def test_a_size_is_refused_before_it_is_read(api: Api) -> None:
     """What cannot be right is not invited either."""
     made = api.begin(BODY)
     request = head(made, 0, 50_000_000, "Expect: 100-continue")
-    answer = api.daemon.talk(request, listener=1)
-    assert answer.startswith(b"HTTP/1.1 400 ")
+    with api.daemon.connect(request, listener=1) as sock:
+        assert read_until(sock, b"}").startswith(b"HTTP/1.1 400 ")
     with api.daemon.connect(head(made, 0, len(made.piece(0)), "Expect: 100-continue"), 1) as sock:
         read_until(sock, CONTINUE)
         sock.sendall(made.piece(0))

@@ -99,7 +99,8 @@ class Handover:
     ) -> web.StreamResponse:
         """Answer with what the sender gives, with the headers that `describe` finds.
 
-        Raises `Broken`, `Draining` or `Gone` before the head is out; afterwards it is cut.
+        Raises `Broken`, `Draining`, `Gone` or `TooManyFiles` before the head is out; afterwards it
+        is cut.
         """
         with seat:
             reader = await seat.started()
@@ -111,12 +112,13 @@ class Handover:
             response.headers["X-Request-Id"] = request[EXCHANGE].id
             response.content_length = length
             with Delivery(request, self._stall) as delivery:
+                if length is not None and length > CHECKED:
+                    delivery.expect_large()  # a refusal needs an answer that has not begun
                 try:
                     with self._pumps.counted("out"):
                         if way is None:
                             await self._send(request, reader, response, chunk, delivery)
                         else:
-                            delivery.expect_large()
                             await self._direct.take(request, seat, way, response, delivery)
                         await self._complete(delivery)
                 except (FilepipeError, ConnectionError):

@@ -1,0 +1,178 @@
+"""Where the daemon comes to its limits, or to its end: who is told what, and what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import shutil
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Daemon, eventually
+from tests.scenarios.answers import ask, assert_refused, parse
+from tests.scenarios.peers import MIB, at_rest, body_of, descriptors, sha
+from tests.scenarios.rendezvous.parties import Receiver, Sender, is_free, waiting
+from tests.web.ways import GENERAL, PLAIN
+
+Start = Callable[..., Daemon]
+
+BODY = body_of(MIB)
+
+
+def drain(daemon: Daemon) -> None:
+    """The first signal, until it was heard."""
+    daemon.process.send_signal(signal.SIGTERM)
+    eventually(lambda: daemon.state()["phase"] == "draining")
+
+
+def test_draining(start: Start, each_path: str) -> None:
+    """Who waits is sent away at once, a transfer comes to its end, and so does the daemon."""
+    daemon = start(each_path, "--drain-timeout", "1h")
+    with contextlib.ExitStack() as parties:
+        come = parties.enter_context
+        receiver, sender = come(Receiver(daemon, "/k")), come(Sender(daemon, "/k", 2 * MIB))
+        sender.send(BODY)
+        assert receiver.begin() == 200
+        seated = come(Receiver(daemon, "/several"))
+        several = come(Sender(daemon, "/several?n=2", None))
+        alone = come(Sender(daemon, "/alone", 5))
+        waiters = [come(Receiver(daemon, "/nobody", *fields)) for fields in (PLAIN, GENERAL)]
+        eventually(lambda: waiting(daemon) == 2)
+        eventually(lambda: len(daemon.state()["keys"]) == 3)
+        drain(daemon)
+        for party in (seated, several, alone, *waiters):
+            answer = party.told()
+            assert_refused(answer, 503, "shutting down")
+            assert answer["Retry-After"]
+        late = come(Sender(daemon, "/late", 5))
+        assert_refused(late.told(), 503, "shutting down")
+        sender.send(BODY)
+        assert sha(receiver.rest() or b"") == sha(BODY * 2)
+        assert sender.told().status == 200
+    assert daemon.process.wait(20) == 0
+    daemon.assert_clean_log()
+
+
+def test_the_second_signal(start: Start, each_path: str) -> None:
+    """It cuts what runs: the receiver gets no end, and the daemon ends with 0."""
+    daemon = start(each_path, "--drain-timeout", "1h")
+    with Receiver(daemon, "/k") as receiver, Sender(daemon, "/k", 2 * MIB) as sender:
+        sender.send(BODY)
+        assert receiver.begin() == 200
+        drain(daemon)
+        daemon.process.send_signal(signal.SIGTERM)
+        assert receiver.rest() is None
+        assert sender.answer()[9:12] in (b"502", b"503", b"")
+    assert daemon.process.wait(20) == 0
+    daemon.assert_clean_log()
+
+
+def test_an_idle_daemon_with_people_who_wait(start: Start) -> None:
+    """One signal is enough."""
+    daemon = start("--drain-timeout", "1h")
+    with Sender(daemon, "/k", None), Receiver(daemon, "/other", *GENERAL):
+        eventually(lambda: waiting(daemon) == 1)
+        eventually(lambda: daemon.state()["keys"])
+        assert daemon.stop() == 0
+    daemon.assert_clean_log()
+
+
+@pytest.fixture
+def narrow(start: Start) -> Daemon:
+    """A daemon with room for three keys, three who wait, and one small window."""
+    return start("--max-keys", "3", "--max-memory", "128K", "--max-body-size", "1M",
+                 "--retention", "0.2")  # fmt: skip
+
+
+def test_limits(narrow: Daemon) -> None:
+    """Of keys, of those who wait, of memory and of a body: the newcomer is refused, none else."""
+    with contextlib.ExitStack() as parties:
+        senders = [parties.enter_context(Sender(narrow, f"/{n}", 5)) for n in range(3)]
+        eventually(lambda: len(narrow.state()["keys"]) == 3)
+        with Sender(narrow, "/3", None) as fourth:
+            assert_refused(fourth.told(), 503, "too many keys")
+        receivers = [parties.enter_context(Receiver(narrow, "/x", *GENERAL)) for _ in range(3)]
+        eventually(lambda: waiting(narrow) == 3)
+        assert_refused(ask(narrow, "/x"), 503, "too many waiting readers")
+        for number, sender in enumerate(senders):
+            sender.send(b"hello")
+            assert ask(narrow, f"/{number}").body == b"hello"
+            assert sender.told().status == 200
+        with Sender(narrow, "/x?n=3", MIB) as sender:
+            sender.send(b"hello")
+            assert_refused(sender.told(), 503, "memory quota exceeded")
+        for receiver in receivers:
+            assert_refused(receiver.told(), 502, "the sender did not deliver")
+    with Sender(narrow, "/x", MIB + 1) as sender:
+        assert_refused(sender.told(), 413, "exceeds")
+    eventually(lambda: at_rest(narrow))
+    narrow.assert_clean_log()
+
+
+def test_a_body_that_becomes_too_large(start: Start, each_path: str) -> None:
+    """Its length was not known: the sender is told, and the receiver gets no end."""
+    daemon = start(each_path, "--max-body-size", "1M")
+    with Receiver(daemon, "/k") as receiver, Sender(daemon, "/k", None) as sender:
+        sender.send(BODY)
+        assert receiver.begin() == 200
+        assert sha(receiver.take(MIB)) == sha(BODY)
+        sender.send(b"x")
+        assert_refused(sender.told(), 413, "exceeds")
+        assert receiver.rest() is None
+    assert is_free(daemon, "/k")
+
+
+def test_no_descriptor_is_left(start: Start, each_path: str) -> None:
+    """Who comes then is refused or waits for a place; nobody is deceived, and all is as before."""
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit is not installed")
+    daemon = start(each_path, prefix=["prlimit", "--nofile=64:64"])
+    with Receiver(daemon, "/k") as receiver, Sender(daemon, "/k", MIB) as sender:
+        sender.send(BODY)
+        assert receiver.whole() == BODY
+        assert sender.told().status == 200
+    eventually(lambda: at_rest(daemon))
+    before = descriptors(daemon)
+    answers = b""
+    for others in (0, 1):  # who takes two descriptors finds one of them left, or none
+        with contextlib.ExitStack() as parties:
+            for _ in range(others):
+                parties.enter_context(daemon.connect())
+            crowd = [parties.enter_context(Sender(daemon, f"/{n}", MIB)) for n in range(24)]
+            answers += _answers(crowd)
+            for number in range(10):
+                _hand_over(daemon, number, crowd[number])
+        eventually(lambda: at_rest(daemon))
+        eventually(lambda: descriptors(daemon) <= before)
+    assert b"\r\n\r\ntoo many open files, try again later\n" in answers
+    with Receiver(daemon, "/k") as receiver, Sender(daemon, "/k", MIB) as sender:
+        sender.send(BODY)
+        assert receiver.whole() == BODY
+    daemon.assert_clean_log()
+
+
+def _answers(crowd: list[Sender]) -> bytes:
+    """What those who should wait are told; who could not even be accepted sees a reset."""
+    answers = b""
+    answered, _, _ = select.select([sender.sock for sender in crowd], [], [], 1)
+    for sock in answered:
+        with contextlib.suppress(ConnectionResetError):
+            answers += sock.recv(65536)
+    return answers
+
+
+def _hand_over(daemon: Daemon, number: int, sender: Sender) -> None:
+    """To a receiver who may find no room: then both of them are told so."""
+    try:
+        with Receiver(daemon, f"/{number}") as receiver:
+            sender.send(BODY)
+            if receiver.whole() == BODY:
+                assert sender.told().status == 200
+            elif answer := sender.answer():
+                assert parse(answer).status in (502, 503)
+    except ConnectionError:
+        pass
+    finally:
+        sender.leave()

@@ -19,6 +19,7 @@ from tests.scenarios.uploads.test_uploads_parts import head
 
 BODY = body_of(3 * MIB)
 ROUNDS = int(os.environ.get("UPLOAD_KILLS", "2"))
+"""Of killing; the long loop is `UPLOAD_KILLS=200 python -m pytest -o timeout=0 -k killed` here."""
 
 
 def again(api: Api, *settings: str) -> Api:

@@ -39,6 +39,7 @@ from filepipe.protocols.httpipe import (
 )
 from filepipe.protocols.query import lone_value
 from filepipe.protocols.waiting import wanted_wait
+from filepipe.sizes import format_duration
 from filepipe.web import refusals
 from filepipe.web.bodies import invite
 from filepipe.web.connection import Connection
@@ -129,7 +130,8 @@ def _wait(context: Context, request: web.BaseRequest, query: str) -> float | Non
 
 def nobody(who: str, wait: float | None) -> NobodyCame:
     """The refusal of a request whose other side, `who`, did not come within `wait` seconds."""
-    return NobodyCame(f"no {who} came within {wait:g} seconds")
+    assert wait is not None  # who waits for ever is never told
+    return NobodyCame(f"no {who} came within {format_duration(wait)}")
 
 
 # -- producers

@@ -28,6 +28,7 @@ from filepipe.protocols import piping
 from filepipe.protocols.query import parse_query
 from filepipe.protocols.receivers import wanted_receivers
 from filepipe.protocols.waiting import wanted_wait
+from filepipe.sizes import format_duration
 from filepipe.web import refusals
 from filepipe.web.bare import BareAnswer, BareResponse
 from filepipe.web.bodies import invite, verbatim_part
@@ -133,7 +134,7 @@ class Piping:
         meetings = self._context.service.meetings
         found = await meetings.take(request, key, wait, number, strict=True)
         if found is None:
-            raise NobodyCame(f"no sender came within {wait:g} seconds")
+            raise NobodyCame(f"no sender came within {format_duration(wait)}")
         if not isinstance(found, Seat):
             return await pipes.read(self._context, request, found, _DIALECT)
         describe = functools.partial(_describe, request, found.rendezvous)

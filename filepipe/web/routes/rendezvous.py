@@ -12,6 +12,7 @@ from filepipe.channels.channel import Metadata
 from filepipe.channels.rendezvous import Rendezvous
 from filepipe.errors import BadRequest, Broken, FilepipeError, NobodyCame
 from filepipe.keys import Key
+from filepipe.sizes import format_duration
 from filepipe.web.bodies import check_expectation, is_form, metadata_of
 from filepipe.web.context import Context
 from filepipe.web.parcel import Bring
@@ -77,4 +78,4 @@ async def _gathered(rendezvous: Rendezvous, wait: float) -> None:
             return
         came, number = len(rendezvous.seats), rendezvous.number
         who = "nobody" if came == 0 else f"only {came} of {number} receivers"
-        raise NobodyCame(f"{who} came within {wait:g} seconds") from None
+        raise NobodyCame(f"{who} came within {format_duration(wait)}") from None

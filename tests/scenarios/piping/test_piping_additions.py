@@ -113,7 +113,7 @@ def test_a_wait_that_is_none(plain: Front, path: str) -> None:
 def test_nobody_waits_longer_than_the_setting_says(limited: Front, path: str) -> None:
     """--piping-wait, for either side, also where the request asks for more."""
     receiver = limited.receive(path)
-    receiver.answer().assert_refused("[ERROR] No sender came within 1 seconds.", 408)
+    receiver.answer().assert_refused("[ERROR] No sender came within 1 second.", 408)
     answer = limited.ask("POST", f"{path}?wait=2", body=b"x")
     answer.assert_refused("[ERROR] Wait exceeds the maximum of 1 second.")
 
@@ -123,7 +123,7 @@ def test_signs_of_life(strained: Front, path: str) -> None:
     sender = strained.send(path, b"hello")
     if strained.old:
         assert sender.status == 408
-        expected = [WAITING.format(1), "[ERROR] Nobody came within 1 seconds."]
+        expected = [WAITING.format(1), "[ERROR] Nobody came within 1 second."]
         assert sender.lines() == expected
         return
     assert sender.line() == WAITING.format(1)

@@ -27,7 +27,7 @@ async def app_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     async def make(**flags: object) -> App:
         folder = tmp_path / f"data-{len(contexts)}"
         settings: Settings = load_settings({"data_dir": str(folder), **flags})
-        context = make_app(settings, Credentials(b"k" * 32, b"s" * 32, {}))
+        context = make_app(settings, Credentials(b"k" * 32, b"s" * 32, b"w" * 32, {}))
         contexts.append(context)
         return await context.__aenter__()
 

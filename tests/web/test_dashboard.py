@@ -201,7 +201,7 @@ async def served(
     """The parts of a daemon that paints a thousand pictures a second, and where it listens."""
     monkeypatch.setattr("filepipe.web.dashboard.PACE", 0.001)
     settings = Settings(data_dir=str(tmp_path), download_stall="0.2 seconds")
-    async with make_app(settings, Credentials(b"k" * 32, b"s" * 32, {})) as app:
+    async with make_app(settings, Credentials(b"k" * 32, b"s" * 32, b"w" * 32, {})) as app:
         server, factory = app.server(Listen.parse("127.0.0.1:0", "auto"), loopback_only=True)
         loop = asyncio.get_running_loop()
         acceptor = await loop.create_server(factory, "127.0.0.1", 0)

@@ -142,8 +142,8 @@ async def test_a_rendezvous_that_gathers(service: Service) -> None:
 
 
 async def test_a_line_at_a_queue(service: Service) -> None:
-    """Producers wait without a channel; a queue's key is not a pipe's of the same name."""
-    await writing(service, "ns/name")
+    """Producers wait without a channel."""
+    await writing(service, "pipe")
     key, meta = Key("ns/name"), Metadata()
     with service.queues.offer(key, meta), service.queues.offer(key, meta):
         lists = picture.lists(service, picture.Rates(), named=True)

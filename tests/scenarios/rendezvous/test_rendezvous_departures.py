@@ -15,6 +15,9 @@ from tests.scenarios.rendezvous.conftest import SECURE
 from tests.scenarios.rendezvous.parties import Receiver, Sender, is_free, waiting
 from tests.web.ways import GENERAL, PLAIN
 
+ONE = pytest.mark.parametrize("hall", ["relay"], indirect=True)
+"""Where no body is moved, one daemon is enough."""
+
 WITHIN = 1.0
 """Seconds within which a departure is noticed."""
 
@@ -46,6 +49,7 @@ BODIES = {
 }  # fmt: skip
 
 
+@ONE
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize("by_reset", [False, True], ids=["fin", "rst"])
 @pytest.mark.parametrize("body", BODIES.values(), ids=list(BODIES))
@@ -63,6 +67,7 @@ def test_a_sender_that_waits(
         assert missed(hall, path)
 
 
+@ONE
 @pytest.mark.parametrize("by_reset", [False, True], ids=["fin", "rst"])
 @pytest.mark.parametrize("headers", [PLAIN, GENERAL], ids=["doorman", "general"])
 def test_a_receiver_that_waits(
@@ -94,9 +99,11 @@ def test_a_sender_in_the_middle(
         assert stuck.whole() is None
 
 
-@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-@pytest.mark.parametrize("half", [False, True], ids=["all", "half"])
-@pytest.mark.parametrize("size", [5, 70_000, 3_300_000, 3_700_000])
+@pytest.mark.parametrize(
+    ("size", "half", "chunked"),
+    [(5, False, False), (5, True, True), (70_000, False, True), (3_300_000, False, False),
+     (3_300_000, True, True), (3_700_000, True, False), (3_700_000, False, True)],
+)  # fmt: skip
 def test_a_sender_that_has_sent_everything(
     hall: Daemon, path: str, size: int, *, half: bool, chunked: bool
 ) -> None:

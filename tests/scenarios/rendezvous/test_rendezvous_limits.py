@@ -6,7 +6,7 @@ import contextlib
 import select
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -27,9 +27,9 @@ def drain(daemon: Daemon) -> None:
     eventually(lambda: daemon.state()["phase"] == "draining")
 
 
-def test_draining(start: Start, each_path: str) -> None:
+def test_draining(start: Start) -> None:
     """Who waits is sent away at once, a transfer comes to its end, and so does the daemon."""
-    daemon = start(each_path, "--drain-timeout", "1h")
+    daemon = start("--drain-timeout", "1h")
     with contextlib.ExitStack() as parties:
         come = parties.enter_context
         receiver, sender = come(Receiver(daemon, "/k")), come(Sender(daemon, "/k", 2 * MIB))
@@ -55,9 +55,9 @@ def test_draining(start: Start, each_path: str) -> None:
     daemon.assert_clean_log()
 
 
-def test_the_second_signal(start: Start, each_path: str) -> None:
+def test_the_second_signal(start: Start) -> None:
     """It cuts what runs: the receiver gets no end, and the daemon ends with 0."""
-    daemon = start(each_path, "--drain-timeout", "1h")
+    daemon = start("--no-relay", "--drain-timeout", "1h")
     with Receiver(daemon, "/k") as receiver, Sender(daemon, "/k", 2 * MIB) as sender:
         sender.send(BODY)
         assert receiver.begin() == 200
@@ -69,21 +69,17 @@ def test_the_second_signal(start: Start, each_path: str) -> None:
     daemon.assert_clean_log()
 
 
-def test_an_idle_daemon_with_people_who_wait(start: Start) -> None:
-    """One signal is enough."""
-    daemon = start("--drain-timeout", "1h")
-    with Sender(daemon, "/k", None), Receiver(daemon, "/other", *GENERAL):
-        eventually(lambda: waiting(daemon) == 1)
-        eventually(lambda: daemon.state()["keys"])
-        assert daemon.stop() == 0
-    daemon.assert_clean_log()
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon with room for three keys, for three who wait, and for one window.
 
-
-@pytest.fixture
-def narrow(start: Start) -> Daemon:
-    """A daemon with room for three keys, three who wait, and one small window."""
-    return start("--max-keys", "3", "--max-memory", "128K", "--max-body-size", "1M",
-                 "--retention", "0.2")  # fmt: skip
+    The last test ends it.
+    """
+    arguments = ["--max-keys", "3", "--max-memory", "256K", "--max-body-size", "1M",
+                 "--retention", "0.2", "--drain-timeout", "1h"]  # fmt: skip
+    daemon = Daemon(arguments, tmp_path_factory.mktemp("narrow"))
+    yield daemon
+    daemon.kill()
 
 
 def test_limits(narrow: Daemon) -> None:
@@ -100,28 +96,40 @@ def test_limits(narrow: Daemon) -> None:
             sender.send(b"hello")
             assert ask(narrow, f"/{number}").body == b"hello"
             assert sender.told().status == 200
-        with Sender(narrow, "/x?n=3", MIB) as sender:
+        running = parties.enter_context(Sender(narrow, "/0", None))
+        running.send(b"hello")
+        with Receiver(narrow, "/0") as one, Sender(narrow, "/x?n=3", MIB) as sender:
+            assert one.begin() == 200
             sender.send(b"hello")
             assert_refused(sender.told(), 503, "memory quota exceeded")
+            assert running.finish().startswith(b"HTTP/1.1 200 ")
+            assert one.rest() == b"hello"
         for receiver in receivers:
             assert_refused(receiver.told(), 502, "the sender did not deliver")
-    with Sender(narrow, "/x", MIB + 1) as sender:
-        assert_refused(sender.told(), 413, "exceeds")
     eventually(lambda: at_rest(narrow))
-    narrow.assert_clean_log()
 
 
-def test_a_body_that_becomes_too_large(start: Start, each_path: str) -> None:
-    """Its length was not known: the sender is told, and the receiver gets no end."""
-    daemon = start(each_path, "--max-body-size", "1M")
-    with Receiver(daemon, "/k") as receiver, Sender(daemon, "/k", None) as sender:
+def test_a_body_that_is_too_large(narrow: Daemon) -> None:
+    """It is refused at once, or when it becomes so: then its receiver gets no end."""
+    with Sender(narrow, "/k", MIB + 1) as sender:
+        assert_refused(sender.told(), 413, "exceeds")
+    with Receiver(narrow, "/k") as receiver, Sender(narrow, "/k", None) as sender:
         sender.send(BODY)
         assert receiver.begin() == 200
         assert sha(receiver.take(MIB)) == sha(BODY)
         sender.send(b"x")
         assert_refused(sender.told(), 413, "exceeds")
         assert receiver.rest() is None
-    assert is_free(daemon, "/k")
+    assert is_free(narrow, "/k")
+
+
+def test_an_idle_daemon_with_people_who_wait(narrow: Daemon) -> None:
+    """One signal is enough."""
+    with Sender(narrow, "/k", None), Receiver(narrow, "/other", *GENERAL):
+        eventually(lambda: waiting(narrow) == 1)
+        eventually(lambda: narrow.state()["keys"])
+        assert narrow.stop() == 0
+    narrow.assert_clean_log()
 
 
 def test_no_descriptor_is_left(start: Start, each_path: str) -> None:

@@ -163,7 +163,7 @@ def test_everybody_leaves(hall: Daemon, path: str) -> None:
 
 def test_a_silent_receiver_counts_no_longer(start, each_path: str, path: str) -> None:
     """After --stall-timeout the others go on; a silent sender ends it after --idle-timeout."""
-    hall = start(each_path, "--stall-timeout", "0.6", "--idle-timeout", "1.5")
+    hall = start(each_path, "--stall-timeout", "0.6", "--idle-timeout", "1.2")
     with (
         Sender(hall, f"{path}?n=2", 12 * MIB) as sender,
         Receiver(hall, path) as quick,
@@ -172,7 +172,7 @@ def test_a_silent_receiver_counts_no_longer(start, each_path: str, path: str) ->
     ):
         assert quick.begin() == 200
         assert sha(quick.take(11 * MIB)) == sha(BLOCK * 11)
-        assert_refused(sender.told(), 408, "the peer sent nothing for 1.5 seconds")
+        assert_refused(sender.told(), 408, "the peer sent nothing for 1.2 seconds")
         assert quick.rest() is None
         assert stuck.whole() is None
     eventually(lambda: hall.state()["memory"]["used"] == 0)

@@ -16,8 +16,12 @@ from filepipe.accountant import Budget
 HELD = 64 * 1024
 """Bytes that the sender may be ahead before he has to wait."""
 
-RESERVE = 192 * 1024
-"""Bytes that are paid for: what may be held, and the most that one read from a socket brings."""
+RESERVE = HELD + 384 * 1024
+"""Bytes that are paid for: what may be held, and the most that one chunk of a sender has.
+
+That is what aiohttp may have buffered before it stops reading, 128 KiB, and what one read of the
+event loop brings, 250 KiB.
+"""
 
 
 class Window:

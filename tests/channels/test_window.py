@@ -158,7 +158,7 @@ def test_any_order(data):
 
 
 async def _any_order(data: st.DataObject) -> None:
-    chunks = data.draw(st.lists(st.integers(1, 128 * KIB), max_size=6))
+    chunks = data.draw(st.lists(st.integers(1, 384 * KIB), max_size=6))
     window = await Windows(Budget("memory", None)).create()
     offsets = dict.fromkeys(range(data.draw(st.integers(1, 3))), 0)
     for who in offsets:
@@ -182,7 +182,7 @@ async def _any_order(data: st.DataObject) -> None:
             del offsets[who]
             continue
         window.took(who, offsets[who])
-        block = await window.read(offsets[who], data.draw(st.sampled_from([1 * KIB, 128 * KIB])))
+        block = await window.read(offsets[who], data.draw(st.sampled_from([20 * KIB, 128 * KIB])))
         assert block == sent[offsets[who] : offsets[who] + len(block)] != b""
         offsets[who] += len(block)
         window.took(who, offsets[who])

@@ -75,7 +75,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
     The last test ends it.
     """
-    arguments = ["--max-keys", "3", "--max-memory", "256K", "--max-body-size", "1M",
+    arguments = ["--max-keys", "3", "--max-memory", "512K", "--max-body-size", "1M",
                  "--retention", "0.2", "--drain-timeout", "1h"]  # fmt: skip
     daemon = Daemon(arguments, tmp_path_factory.mktemp("narrow"))
     yield daemon

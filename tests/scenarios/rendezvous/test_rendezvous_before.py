@@ -243,3 +243,32 @@ def test_a_receiver_waits_no_longer_than_he_said(hall: Daemon, path: str) -> Non
     assert key_of(hall, path[1:]) is None
     for receiver in receivers:
         receiver.leave()
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_the_key_is_deleted_in_the_middle(hall: Daemon, path: str, *, chunked: bool) -> None:
+    """The sender, silent or not, hears of it; the receiver gets no end."""
+    with (
+        Receiver(hall, path) as receiver,
+        Sender(hall, path, None if chunked else 2 * MIB) as sender,
+    ):
+        sender.send(bytes(MIB))
+        assert receiver.begin() == 200
+        receiver.take(MIB)
+        assert ask(hall, path, "--request", "DELETE").status == 204
+        assert_refused(sender.told(), 502, "the key was deleted")
+        assert receiver.rest() is None
+    assert is_free(hall, path)
+
+
+@ONE
+def test_as_many_receivers_as_there_may_be(hall: Daemon, path: str) -> None:
+    """Some before, some after the sender; each gets everything."""
+    with contextlib.ExitStack() as parties:
+        receivers = [parties.enter_context(Receiver(hall, path)) for _ in range(4)]
+        eventually(lambda: waiting(hall) == 4)
+        sender = parties.enter_context(Sender(hall, f"{path}?n=8", None))
+        receivers += [parties.enter_context(Receiver(hall, path)) for _ in range(4)]
+        sender.send(body_of(60_000))
+        assert parse(sender.finish()).text == "delivered to 8 receivers\n"
+        assert [receiver.whole() for receiver in receivers] == [body_of(60_000)] * 8

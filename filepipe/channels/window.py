@@ -60,17 +60,18 @@ class Window:
         needed = min(self._cursors.values(), default=self.size)
         while self._chunks and self._start + len(self._chunks[0]) <= needed:
             self._start += len(self._chunks.popleft())
-        if self._room is not None and not self._room.done() and self._has_room(needed):
+        if self._room is not None and not self._room.done() and self._has_room():
             self._room.set_result(None)
 
-    def _has_room(self, needed: int) -> bool:
-        return self.size - needed < HELD
+    def _has_room(self) -> bool:
+        return self.size - self._start < HELD
 
     # -- as a blob
 
     async def append(self, chunks: Sequence[bytes]) -> None:
         """Add the chunks, as soon as the slowest receiver is near enough."""
-        while not self._has_room(min(self._cursors.values(), default=self.size)):
+        self._trim()
+        while not self._has_room():
             self._room = asyncio.get_running_loop().create_future()
             await self._room
         for chunk in chunks:

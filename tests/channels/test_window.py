@@ -76,10 +76,10 @@ async def test_what_everybody_took_is_let_go(window):
 
 
 async def test_the_slowest_sets_the_pace(window):
-    """The sender waits while the slowest is too far behind, and no longer."""
+    """The sender waits while the slowest holds up too much, and no longer."""
     window.enter("slow")
     window.enter("quick")
-    await window.append([bytes(HELD)])
+    await window.append([b"x", bytes(HELD - 1)])
     waiting = asyncio.create_task(window.append([b"x"]))
     await turns()
     window.took("quick", HELD)
@@ -106,6 +106,18 @@ async def test_who_leaves_holds_nobody_up(window):
     assert held(window) == 0
     await asyncio.wait_for(window.append([bytes(HELD), bytes(HELD)]), 1)
     await asyncio.wait_for(window.append([bytes(HELD)]), 1)
+
+
+async def test_a_chunk_that_was_taken_in_part_counts_whole(window):
+    """As long as its last byte is needed, all of it is in memory."""
+    window.enter("a")
+    await window.append([bytes(3 * HELD)])
+    waiting = asyncio.create_task(window.append([b"x"]))
+    window.took("a", 3 * HELD - 1)
+    await turns()
+    assert not waiting.done()
+    window.took("a", 3 * HELD)
+    await asyncio.wait_for(waiting, 1)
 
 
 async def test_a_cancelled_sender(window):

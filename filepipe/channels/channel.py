@@ -98,7 +98,7 @@ class Channel:
         self.ended: float | None = None
         self.failure: FilepipeError | None = None
         self.forgotten = False
-        self._tip: set[asyncio.Future[None]] = set()
+        self._tip: dict[asyncio.Future[None], None] = {}  # in the order of coming
 
     def __repr__(self) -> str:
         return f"<Channel {self.key!r} {self.state.value} {self.size} bytes {self.readers} readers>"
@@ -159,7 +159,7 @@ class Channel:
 
     def wake(self) -> None:
         """Let everybody who waits for progress look."""
-        tip, self._tip = self._tip, set()
+        tip, self._tip = self._tip, {}
         for waiter in tip:
             if not waiter.done():
                 waiter.set_result(None)
@@ -167,11 +167,11 @@ class Channel:
     async def progress(self) -> None:
         """Return when something has changed: bytes, or the end."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._tip.add(waiter)
+        self._tip[waiter] = None
         try:
             await waiter
         finally:
-            self._tip.discard(waiter)
+            self._tip.pop(waiter, None)
 
     # -- the end
 

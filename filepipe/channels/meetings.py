@@ -20,7 +20,7 @@ class Meetings:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self._rendezvous: set[Rendezvous] = set()
+        self._rendezvous: dict[Rendezvous, None] = {}
 
     def __iter__(self) -> Iterator[Rendezvous]:
         return iter(list(self._rendezvous))
@@ -51,7 +51,7 @@ class Meetings:
         directory.enter(rendezvous)
         rendezvous.meta = meta
         rendezvous.on_whole = lambda: directory.forget(rendezvous)
-        self._rendezvous.add(rendezvous)
+        self._rendezvous[rendezvous] = None
         for waiter in directory.room.at(key):
             if waiter.guest is not None and not rendezvous.closed:
                 waiter.give(rendezvous.sit(waiter.guest))
@@ -69,7 +69,7 @@ class Meetings:
             raise Conflict("key already exists")
 
     def _over(self, rendezvous: Rendezvous) -> None:
-        self._rendezvous.discard(rendezvous)
+        self._rendezvous.pop(rendezvous, None)
 
     # -- receivers
 

@@ -39,6 +39,7 @@ from tests.clock import Clock
 KEYS = [Key("a"), Key("b")]
 MAX_KEYS = 3
 CHUNK = HELD // 2
+TURNS = 200
 
 
 class Hall(RuleBasedStateMachine):
@@ -66,8 +67,12 @@ class Hall(RuleBasedStateMachine):
     def do(self, act):
         """Act on the loop, and let everything happen that follows."""
         result = self.run(self._do(act))
-        self.run(turns())
+        self.settle()
         return result
+
+    def settle(self):
+        """Let everything happen that follows, however many turns it takes."""
+        self.run(turns(TURNS))
 
     def seated(self) -> list[Seat]:
         return [seat for one in self.meetings for seat in one.seats]
@@ -93,7 +98,7 @@ class Hall(RuleBasedStateMachine):
             self.receivers[0].paused.clear()
             for _ in range(6):
                 self.senders[0].order(bytes(CHUNK))
-            self.run(turns())
+            self.settle()
 
     @rule(key=st.sampled_from(KEYS), number=st.integers(1, 3), wait=st.sampled_from([60.0, 5.0]))
     def a_sender_comes(self, key, number, wait):
@@ -147,7 +152,7 @@ class Hall(RuleBasedStateMachine):
             sender.order(bytes([self.count % 251]) * CHUNK)
         if ends:
             sender.order(None)
-        self.run(turns())
+        self.settle()
 
     @precondition(lambda self: self.meetings.busy())
     @rule(chunks=st.integers(0, 6))
@@ -160,8 +165,7 @@ class Hall(RuleBasedStateMachine):
             sender.order(None)
         for receiver in self.here(self.receivers):
             receiver.paused.set()
-        self.run(turns())
-        self.run(turns())
+        self.settle()
 
     @precondition(lambda self: self.here(self.senders + self.receivers))
     @rule(data=st.data(), number=st.integers(1, 2), first=st.booleans())
@@ -197,7 +201,7 @@ class Hall(RuleBasedStateMachine):
             self.pipes.append(self.run(claim()))
         except (Conflict, Unavailable):
             assert present is not None or self.directory.draining or len(self.directory) >= MAX_KEYS
-        self.run(turns())
+        self.settle()
 
     @rule(key=st.sampled_from(KEYS))
     def a_key_is_deleted(self, key):
@@ -223,7 +227,7 @@ class Hall(RuleBasedStateMachine):
 
     @invariant()
     def there_are_as_many_seats_as_were_asked_for(self):
-        self.run(turns())
+        self.settle()
         for one in self.meetings:
             assert len(one.seats) + one.received + one.aborted <= one.number
             assert one.closed is (len(one.seats) + one.received + one.aborted == one.number)
@@ -275,7 +279,7 @@ class Hall(RuleBasedStateMachine):
         for party in (*self.senders, *self.receivers):
             self.do(party.task.cancel)
         self.run(self.directory.aclose())
-        self.run(turns())
+        self.settle()
         assert list(self.meetings) == []
         assert (len(self.directory), self.directory.waiting, self.budget.used) == (0, 0, 0)
         assert self.meetings.busy() == 0

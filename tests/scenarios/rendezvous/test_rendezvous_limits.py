@@ -144,7 +144,10 @@ def test_no_descriptor_is_left(start: Start, each_path: str) -> None:
     eventually(lambda: at_rest(daemon))
     before = descriptors(daemon)
     answers = b""
-    for others in (0, 1):  # who takes two descriptors finds one of them left, or none
+    # who takes two descriptors finds one of them left, or none: nobody can say which
+    for others in range(6):
+        if b"\r\n\r\ntoo many open files, try again later\n" in answers:
+            break
         with contextlib.ExitStack() as parties:
             for _ in range(others):
                 parties.enter_context(daemon.connect())
@@ -154,7 +157,8 @@ def test_no_descriptor_is_left(start: Start, each_path: str) -> None:
                 _hand_over(daemon, number, crowd[number])
         eventually(lambda: _rests(daemon))
         eventually(lambda: descriptors(daemon) <= before)
-    assert b"\r\n\r\ntoo many open files, try again later\n" in answers
+    else:
+        pytest.fail("everybody found room, or was not even accepted")
     with Receiver(daemon, "/k") as receiver, Sender(daemon, "/k", MIB) as sender:
         sender.send(BODY)
         assert receiver.whole() == BODY

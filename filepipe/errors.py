@@ -3,7 +3,8 @@
 FilepipeError
 ├── Refused                    the caller asked for something we do not do
 │   ├── BadRequest             400  a header, query or setting that cannot be understood
-│   │   └── BadKey             400  a key that breaks the rules of `filepipe.keys`
+│   │   ├── BadKey             400  a key that breaks the rules of `filepipe.keys`
+│   │   └── WrongLength        400  two lengths of one upload that do not agree
 │   ├── Unauthorized           401  no credential, or one that is not good
 │   ├── Forbidden              403  understood, and not allowed here
 │   ├── NotFound               404  nothing there, also after waiting
@@ -12,7 +13,8 @@ FilepipeError
 │   │   ├── InTransfer         409  a sender and its receivers are under way on it
 │   │   ├── SenderPresent      409  another sender waits there for its receivers
 │   │   ├── WrongNumber        409  carries the number of receivers that was expected
-│   │   └── SeatsTaken         409  as many receivers as were asked for are there
+│   │   ├── SeatsTaken         409  as many receivers as were asked for are there
+│   │   └── WrongOffset        409  carries where the upload goes on, and where it was to
 │   ├── Gone                   410  what was waited for has been removed
 │   ├── PreconditionFailed     412  If-Match does not hold
 │   ├── TooLarge               413  more bytes than the limit for one body
@@ -67,6 +69,12 @@ class BadKey(BadRequest):
     """The key breaks a rule of `filepipe.keys`."""
 
     code = "bad_key"
+
+
+class WrongLength(BadRequest):
+    """Two lengths that were announced for one upload do not agree."""
+
+    code = "wrong_length"
 
 
 class Unauthorized(Refused):
@@ -135,6 +143,17 @@ class SeatsTaken(Conflict):
     """As many receivers wait as were asked for."""
 
     code = "seats_taken"
+
+
+class WrongOffset(Conflict):
+    """An upload goes on at the offset `expected` in bytes, and not at `provided`."""
+
+    code = "wrong_offset"
+
+    def __init__(self, expected: int, provided: int) -> None:
+        super().__init__(f"the upload goes on at offset {expected}, not {provided}")
+        self.expected = expected
+        self.provided = provided
 
 
 class Gone(Refused):

@@ -1,4 +1,4 @@
-"""Digests of a whole object on request: Want-Repr-Digest and Repr-Digest (RFC 9530)."""
+"""Digests (RFC 9530): Want-Repr-Digest, Repr-Digest and Content-Digest."""
 
 from __future__ import annotations
 
@@ -35,18 +35,38 @@ def wanted(header: str | None) -> str | None:
 
 
 def _preferences(header: str) -> dict[str, int]:
-    try:
-        parsed = http_sf.parse(header.encode("ascii"), tltype="dictionary")
-    except (UnicodeEncodeError, http_sf.StructuredFieldError):
-        raise BadRequest("Want-Repr-Digest is malformed") from None
-    fields = cast("dict[str, tuple[object, object]]", parsed)
     preferences: dict[str, int] = {}
-    for algorithm, (value, _parameters) in fields.items():
+    for algorithm, value in _dictionary("Want-Repr-Digest", header).items():
         # Booleans are integers to Python, and none of the preferences (RFC 9530, section 4).
         if type(value) is not int or not 0 <= value <= _MAX_PREFERENCE:
             raise BadRequest("Want-Repr-Digest has a preference that is not 0 to 10")
         preferences[algorithm] = value
     return preferences
+
+
+def stated(name: str, header: str | None) -> dict[str, bytes]:
+    """Return the digests by algorithms of ours that the field `name` states.
+
+    Raises `BadRequest` for a field that cannot be read: whoever states one wants it to be checked.
+    """
+    if header is None:
+        return {}
+    digests: dict[str, bytes] = {}
+    for algorithm, value in _dictionary(name, header).items():
+        if not isinstance(value, bytes):
+            raise BadRequest(f"{name} has a value that is no byte sequence")
+        if algorithm in _HASHES:
+            digests[algorithm] = value
+    return digests
+
+
+def _dictionary(name: str, header: str) -> dict[str, object]:
+    try:
+        parsed = http_sf.parse(header.encode("ascii"), tltype="dictionary")
+    except (UnicodeEncodeError, http_sf.StructuredFieldError):
+        raise BadRequest(f"{name} is malformed") from None
+    fields = cast("dict[str, tuple[object, object]]", parsed)
+    return {key: value for key, (value, _parameters) in fields.items()}
 
 
 def new_hash(algorithm: str) -> Hash:

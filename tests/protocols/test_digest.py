@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filepipe.errors import BadRequest
-from filepipe.protocols.digest import new_hash, repr_digest, wanted
+from filepipe.protocols.digest import new_hash, repr_digest, stated, wanted
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,28 @@ def test_digest_text() -> None:
     running.update(b'{"hello": "world"}\n')
     expected = "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"
     assert expected == repr_digest("sha-256", running.digest())
+
+
+@pytest.mark.parametrize(
+    ("header", "digests"),
+    [
+        (None, {}),
+        ("", {}),
+        ("md5=:AAAA:", {}),
+        ("sha-256=:AAAA:", {"sha-256": bytes(3)}),
+        (
+            "sha-512=:AAAA:;x, sha-256=:AAA=:, unixsum=:AA==:",
+            {"sha-512": bytes(3), "sha-256": bytes(2)},
+        ),
+    ],
+)
+def test_digests_that_are_stated(header: str | None, digests: dict[str, bytes]) -> None:
+    """Those by algorithms of ours; what others say is not looked at."""
+    assert stated("Repr-Digest", header) == digests
+
+
+@pytest.mark.parametrize("header", ["sha-256", "sha-256=abc", 'md5="x"', "sha-256=:A", ",", "=:A:"])
+def test_digests_that_cannot_be_read(header: str) -> None:
+    """The refusal names the field."""
+    with pytest.raises(BadRequest, match=r"^Content-Digest "):
+        stated("Content-Digest", header)

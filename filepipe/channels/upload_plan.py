@@ -35,6 +35,7 @@ class Wanted:
 
 def plan_of(upload: Upload) -> Plan:
     """Into which parts it is cut."""
+    assert upload.total_size is not None, "an upload in parts has a length from the beginning"
     return Plan(upload.total_size, upload.chunk_size, upload.total_parts)
 
 
@@ -51,7 +52,11 @@ def new_record(
         folder=None if folder == "." else folder,
         storage=wanted.storage,
         handle=handle,
+        front="uploads",
+        key=None,
+        notes="{}",
         total_size=wanted.plan.total_size,
+        offset=None,
         chunk_size=wanted.plan.chunk_size,
         total_parts=wanted.plan.count,
         status="pending",

@@ -13,9 +13,9 @@ TAKES_PARTS = ("pending", "failed")
 
 
 def found(connection: sqlite3.Connection, upload_id: str) -> Upload:
-    """The record. Raises `NotFound`."""
+    """The record of an upload in parts. Raises `NotFound`."""
     upload = records.find(connection, upload_id)
-    if upload is None:
+    if upload is None or upload.offset is not None:
         raise NotFound(f"Upload {upload_id} not found")
     return upload
 

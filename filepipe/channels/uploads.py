@@ -331,7 +331,7 @@ class Uploads:
         return session
 
     async def _open(self, upload: Upload) -> None:
-        draft = await self._shelf.reopen(upload.handle, upload.total_size)
+        draft = await self._shelf.reopen(upload.handle, plan_of(upload).total_size)
         try:
             stored = await self._run(lambda conn: steps.numbers(conn, upload.id))
         except BaseException:

@@ -17,7 +17,11 @@ CREATE TABLE uploads (
     folder TEXT,
     storage TEXT NOT NULL,
     handle TEXT NOT NULL,
-    total_size INTEGER NOT NULL,
+    front TEXT NOT NULL,
+    key TEXT,
+    notes TEXT NOT NULL,
+    total_size INTEGER,
+    "offset" INTEGER,
     chunk_size INTEGER NOT NULL,
     total_parts INTEGER NOT NULL,
     status TEXT NOT NULL CHECK (status IN ('pending', 'finalizing', 'complete', 'failed')),
@@ -45,6 +49,14 @@ CREATE TABLE parts (
 ) WITHOUT ROWID
 """
 
+# The ids of uploads that are gone, and since when.
+_TOMBSTONES = """
+CREATE TABLE tombstones (
+    id TEXT PRIMARY KEY,
+    gone REAL NOT NULL
+) WITHOUT ROWID
+"""
+
 # What is called like a field of `Event` is that field.
 _OUTBOX = """
 CREATE TABLE outbox (
@@ -68,6 +80,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     (
         _UPLOADS,
         _PARTS,
+        _TOMBSTONES,
         "CREATE INDEX uploads_by_principal ON uploads (principal, created)",
         "CREATE INDEX uploads_by_expiry ON uploads (expires)",
     ),

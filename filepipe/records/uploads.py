@@ -1,7 +1,8 @@
 """Uploads and their stored parts, as rows; each function is part of a transaction of its caller.
 
-A part that is not stored has no row. `status` follows `MOVES`, and nothing else assigns it. Events
-of an upload that is gone raise `NotFound`.
+An upload comes in parts, in any order, or by its offset, from the first byte to the last. A part
+that is not stored has no row. `status` follows `MOVES`, and nothing else assigns it. Events of an
+upload that is gone raise `NotFound`.
 Times are seconds of the wall clock since 1970, since they outlive the process.
 """
 
@@ -42,7 +43,16 @@ class Upload:
     """The name of the backend that holds it."""
     handle: str
     """What the backend finds the draft again by."""
-    total_size: int
+    front: str
+    """Who understands `notes`, and whose answers the upload gets."""
+    key: str | None
+    """Where it is read while it arrives, and afterwards."""
+    notes: str
+    """What the front has to remember: a JSON object of texts."""
+    total_size: int | None
+    """None as long as nobody has said it."""
+    offset: int | None
+    """How much is here, durably; None for an upload in parts."""
     chunk_size: int
     total_parts: int
     status: Status
@@ -59,7 +69,7 @@ class Upload:
     """Of finalizing, in percent."""
     created: float
     active: float
-    """When a part was stored last."""
+    """When something of it was stored last."""
     expires: float
 
 
@@ -105,7 +115,7 @@ def find(connection: sqlite3.Connection, upload_id: str) -> Upload | None:
 def listing(
     connection: sqlite3.Connection, principal: str, limit: int, before: str | None = None
 ) -> list[Upload]:
-    """The newest uploads of a principal, the newest first; those that come after `before`, an id.
+    """The uploads in parts of a principal, the newest first; of those after `before`, an id.
 
     Raises `NotFound` where there is no such upload.
     """
@@ -116,7 +126,7 @@ def listing(
             raise NotFound("there is no such upload")
         last = (found.created, found.id)
     rows = connection.execute(
-        f"{_SELECT} WHERE principal = ? AND (created, id) < (?, ?)"
+        f"{_SELECT} WHERE principal = ? AND offset IS NULL AND (created, id) < (?, ?)"
         " ORDER BY created DESC, id DESC LIMIT ?",
         (principal, *last, limit),
     )
@@ -174,6 +184,35 @@ def touch(connection: sqlite3.Connection, upload_id: str, active: float, expires
     )
 
 
+# -- by the offset
+
+
+def append(
+    connection: sqlite3.Connection, upload_id: str, offset: int, active: float, expires: float
+) -> None:
+    """Note that the first `offset` bytes are here, and that the upload lives on.
+
+    Raises `Conflict` while the upload is finalizing and once it is complete.
+    """
+    if not _move(connection, upload_id, "store", offset=offset, active=active, expires=expires):
+        raise Conflict("the upload takes no bytes any more")
+
+
+def set_length(connection: sqlite3.Connection, upload_id: str, total_size: int) -> None:
+    """Note how long the upload is, which nobody knew."""
+    connection.execute("UPDATE uploads SET total_size = ? WHERE id = ?", (total_size, upload_id))
+
+
+def annotate(connection: sqlite3.Connection, upload_id: str, notes: str) -> None:
+    """Replace what the front has to remember."""
+    connection.execute("UPDATE uploads SET notes = ? WHERE id = ?", (notes, upload_id))
+
+
+def by_offset(connection: sqlite3.Connection) -> list[Upload]:
+    """Every upload by the offset, the oldest first."""
+    return _uploads(connection.execute(f"{_SELECT} WHERE offset IS NOT NULL ORDER BY created, id"))
+
+
 # -- finalizing
 
 
@@ -184,10 +223,8 @@ def begin_finalizing(connection: sqlite3.Connection, upload_id: str) -> bool:
 
 def progress(connection: sqlite3.Connection, upload_id: str, percent: int) -> None:
     """Note how much of the finalizing is done; nothing once it is over."""
-    connection.execute(
-        "UPDATE uploads SET progress = ? WHERE id = ? AND status = 'finalizing'",
-        (percent, upload_id),
-    )
+    query = "UPDATE uploads SET progress = ? WHERE id = ? AND status = 'finalizing'"
+    connection.execute(query, (percent, upload_id))
 
 
 def complete(
@@ -215,12 +252,19 @@ def fail(connection: sqlite3.Connection, upload_id: str, error: str) -> bool:
     return moved
 
 
-def reset_finalizing(connection: sqlite3.Connection, error: str) -> list[Upload]:
+def reset_finalizing(
+    connection: sqlite3.Connection, error: str, *, by_offset: bool = False
+) -> list[Upload]:
     """Let all fail that a daemon which is gone was finalizing; they, as they are now.
+
+    All of one sort: in parts, or by the offset.
 
     There is no event: they are finalized again at once, and that has an end to tell of.
     """
-    found = connection.execute("SELECT id FROM uploads WHERE status = 'finalizing'").fetchall()
+    found = connection.execute(
+        "SELECT id FROM uploads WHERE status = 'finalizing' AND (offset IS NOT NULL) = ?",
+        (by_offset,),
+    ).fetchall()
     for (upload_id,) in found:
         _move(connection, upload_id, "fail", error=error)
     return [upload for (upload_id,) in found if (upload := find(connection, upload_id))]
@@ -231,6 +275,7 @@ def _announce(connection: sqlite3.Connection, upload_id: str, kind: outbox.Kind)
     upload = find(connection, upload_id)
     if upload is None or upload.webhook_url is None:
         return
+    assert upload.total_size is not None, "an upload has ended, and its length is not known"
     now = time.time()
     event = outbox.Event(
         id=f"msg_{uuid.uuid4().hex}",
@@ -260,7 +305,7 @@ def _move(
     after = MOVES[event].get(row[0])
     if after is None:
         return False
-    assignments = ", ".join(f"{name} = ?" for name in changes)
+    assignments = ", ".join(f'"{name}" = ?' for name in changes)
     connection.execute(
         f"UPDATE uploads SET status = ?, {assignments} WHERE id = ?",  # noqa: S608
         (after, *changes.values(), upload_id),
@@ -272,9 +317,19 @@ def _move(
 
 
 def expired(connection: sqlite3.Connection, now: float, limit: int) -> list[Upload]:
-    """Uploads whose time is over, the oldest first; none that is finalized or complete."""
+    """Uploads in parts whose time is over, the oldest first; none that is finalized or complete."""
     rows = connection.execute(
-        f"{_SELECT} WHERE expires <= ? AND status IN ('pending', 'failed')"
+        f"{_SELECT} WHERE expires <= ? AND offset IS NULL AND status IN ('pending', 'failed')"
+        " ORDER BY expires, id LIMIT ?",
+        (now, limit),
+    )
+    return _uploads(rows)
+
+
+def expired_by_offset(connection: sqlite3.Connection, now: float, limit: int) -> list[Upload]:
+    """Uploads by the offset whose time is over, the oldest first; also complete ones."""
+    rows = connection.execute(
+        f"{_SELECT} WHERE expires <= ? AND offset IS NOT NULL AND status != 'finalizing'"
         " ORDER BY expires, id LIMIT ?",
         (now, limit),
     )
@@ -293,7 +348,7 @@ def count_open(connection: sqlite3.Connection, principal: str) -> int:
 
 
 def bytes_open(connection: sqlite3.Connection, principal: str) -> int:
-    """How many bytes these may come to."""
+    """How many bytes these may come to, as far as they have said it."""
     return _of_open(connection, principal, "total(total_size)")
 
 

@@ -20,7 +20,8 @@ from filepipe.records.uploads import MOVES, Event, Part, Status, Upload
 
 PENDING = Upload(
     id="u", principal="me", filename="a.bin", folder=None, storage="local", handle="u",
-    total_size=100, chunk_size=50, total_parts=2, status="pending", unique=True,
+    front="uploads", key=None, notes="{}", total_size=100, offset=None, chunk_size=50, total_parts=2,
+    status="pending", unique=True,
     checksum_sha256=None, webhook_url=None, final_path=None, error=None, progress=0,
     created=10.0, active=10.0, expires=20.0,
 )  # fmt: skip
@@ -322,7 +323,7 @@ class Records(RuleBasedStateMachine):
             theirs = [each for each in self.uploads.values() if each.principal == principal]
             theirs.sort(key=lambda each: (each.created, each.id), reverse=True)
             assert uploads.listing(self.connection, principal, 99) == theirs
-            undone = [each.total_size for each in theirs if each.status != "complete"]
+            undone = [each.total_size or 0 for each in theirs if each.status != "complete"]
             assert uploads.count_open(self.connection, principal) == len(undone)
             assert uploads.bytes_open(self.connection, principal) == sum(undone)
 

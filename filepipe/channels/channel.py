@@ -1,7 +1,8 @@
 """A channel: one growing sequence of bytes, one writer, any number of readers at their own offsets.
 
 Rule 1: leaving the writing block with an exception (cancellation too) breaks the channel, leaving
-        it without one finishes it; there is no third way out.
+        it without one finishes it. Only a resumable channel has a third way out: its sender was
+        lost, or sent a piece, and the readers wait until somebody goes on at its end.
 Rule 2: a reader never stalls the writer, nor another reader.
 Rule 3: the bytes are let go when the directory has forgotten the channel and nobody reads any more.
 Rule 4: after a break a reader gets one more block of what is there, and then the failure, so that
@@ -20,7 +21,14 @@ from types import TracebackType
 
 from filepipe.channels.retention import Retention, Usage
 from filepipe.channels.state import Event, State, move
-from filepipe.errors import Broken, FilepipeError
+from filepipe.errors import (
+    Broken,
+    Busy,
+    FilepipeError,
+    StorageFailed,
+    TooLarge,
+    Unavailable,
+)
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob, Descriptor, Storage
 
@@ -37,6 +45,18 @@ class Kind(Enum):
     RENDEZVOUS = "rendezvous"
     QUEUE = "queue"
     UPLOAD = "upload"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """That somebody may go on with a channel whose sender was lost.
+
+    `window` is how many seconds its readers wait for that, None for as long as the channel lives.
+    `fatal` are the failures of a sender that break it nevertheless: those that are ours.
+    """
+
+    window: float | None
+    fatal: tuple[type[FilepipeError], ...] = (StorageFailed, Unavailable, TooLarge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +81,7 @@ class Channel:
     __slots__ = (
         "_blob", "_on_change", "_tip", "_waste", "created", "digests", "ended", "etag",
         "failure", "first_read", "forgotten", "interrupt", "key", "kind", "last_left", "meta",
-        "on_whole", "readers", "retention", "size", "state", "writing",
+        "on_whole", "readers", "resumption", "retention", "size", "state", "suspended", "writing",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +96,7 @@ class Channel:
         self.key = key
         self.kind = kind
         self.retention = retention
+        self.resumption: Resumption | None = None
         self.etag = f'"{secrets.token_hex(8)}"'
         self.created = time.monotonic()
         self._on_change = on_change
@@ -88,8 +109,10 @@ class Channel:
         self.state = State.CLAIMED
         self.size = 0
         self.writing = False
-        self.interrupt: Callable[[], None] | None = None
-        """Set by whoever feeds the writer: called when somebody else breaks the channel."""
+        self.suspended: float | None = None
+        """When its sender was lost, while nobody goes on."""
+        self.interrupt: Callable[[FilepipeError], None] | None = None
+        """Set by whoever feeds the writer: called when somebody else ends that, with the reason."""
         self.on_whole: Callable[[], None] | None = None
         """Called when the last announced byte is there, before anybody can read it."""
         self.readers = 0
@@ -117,6 +140,14 @@ class Channel:
     def usage(self) -> Usage:
         """What its retention looks at."""
         return Usage(self.ended, self.first_read, self.last_left, self.readers)
+
+    def deadline(self) -> float | None:
+        """The moment at which it goes unless something happens; None while it may not."""
+        if self.ended is not None:
+            return self.retention.deadline(self.usage())
+        if self.suspended is None or self.resumption is None or self.resumption.window is None:
+            return None
+        return self.suspended + self.resumption.window
 
     # -- the writer's side
 
@@ -149,7 +180,24 @@ class Channel:
         self.failure = failure
         self._end(Event.BREAK)
         if self.interrupt is not None:
-            self.interrupt()
+            self.interrupt(failure)
+
+    async def take_over(self) -> None:
+        """End whoever writes; returns when they have let go, and the caller may write at once.
+
+        Only for a resumable channel.
+        """
+        assert self.resumption is not None, self
+        while self.writing:
+            if self.interrupt is not None:
+                self.interrupt(Broken("another sender goes on with the upload"))
+            await self.progress()
+
+    def suspend(self) -> None:
+        """Nobody writes; the readers wait for who goes on."""
+        self.suspended = time.monotonic()
+        self.wake()
+        self._on_change(self)
 
     def _end(self, event: Event) -> None:
         self.state = move(self.state, event)
@@ -210,15 +258,22 @@ class Channel:
 
 
 class Writer:
-    """The writing half: `async with` it; see rule 1."""
+    """The writing half: `async with` it; see rule 1. `last` False: what it writes is a piece.
 
-    __slots__ = ("channel",)
+    Entering raises `Busy` where somebody writes already.
+    """
 
-    def __init__(self, channel: Channel) -> None:
+    __slots__ = ("_last", "channel")
+
+    def __init__(self, channel: Channel, *, last: bool = True) -> None:
         self.channel = channel
+        self._last = last
 
     async def __aenter__(self) -> Writer:
+        if self.channel.writing:
+            raise Busy("somebody else is sending this, try again later")
         self.channel.writing = True
+        self.channel.suspended = None
         return self
 
     async def __aexit__(
@@ -229,13 +284,25 @@ class Writer:
     ) -> None:
         channel = self.channel
         try:
-            if error is None:
+            if error is None and self._last:
                 await self._finish()
-            elif channel.state in _OPEN:
+            elif error is not None and channel.state in _OPEN and not self._may_go_on(error):
                 channel.break_off(_reason(error))
         finally:
             channel.writing = False
+            if channel.state is State.WRITING:
+                channel.suspend()
+            elif channel.resumption is not None:
+                channel.wake()  # whoever wanted to take over
             channel.let_go()
+
+    def _may_go_on(self, error: BaseException) -> bool:
+        resumption = self.channel.resumption
+        return (
+            resumption is not None
+            and self.channel.state is State.WRITING
+            and not isinstance(error, resumption.fatal)
+        )
 
     async def write(self, chunks: Sequence[bytes]) -> None:
         """Add the chunks. Raises what `Blob.append` raises, `Broken` once the key was deleted."""
@@ -262,7 +329,7 @@ class Writer:
         try:
             await channel.blob.finish()
         except BaseException as error:
-            if channel.state in _OPEN:
+            if channel.state in _OPEN and not self._may_go_on(error):
                 channel.break_off(_reason(error))
             raise
         if channel.state is not State.WRITING:

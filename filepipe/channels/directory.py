@@ -148,6 +148,7 @@ class Directory:
         if channel.state is State.WRITING:
             if channel.kind is Kind.PIPE:
                 self.room.wake(channel.key)
+            self._set_timer(channel)
         elif channel.state is State.BROKEN or channel.kind is not Kind.PIPE:
             self.forget(channel)
         elif not channel.forgotten:
@@ -159,7 +160,10 @@ class Directory:
             self._read_before.pop(channel, None)
             if not channel.readers:
                 self._read_before[channel] = None
-        deadline = channel.retention.deadline(channel.usage())
+        self._set_timer(channel)
+
+    def _set_timer(self, channel: Channel) -> None:
+        deadline = channel.deadline()
         timer = self._timers.get(channel)
         if deadline is None or (timer is not None and timer.deadline <= deadline):
             return
@@ -174,11 +178,13 @@ class Directory:
 
     def _expire(self, channel: Channel) -> None:
         del self._timers[channel]
-        deadline = channel.retention.deadline(channel.usage())
+        deadline = channel.deadline()
         if deadline is None:
-            return  # read again; the timer starts when the reader leaves
+            return  # in use again; the timer starts when that ends
         if deadline > time.monotonic():
             self._start_timer(channel, deadline)
+        elif channel.state is State.WRITING:
+            channel.break_off(Broken("the sender did not come back"))
         else:
             self.forget(channel)
 

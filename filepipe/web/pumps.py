@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -79,6 +78,7 @@ class Pumps:
     ) -> None:
         """Move the request's whole body to the writer; `body` if only a part of it is meant.
 
+        It is added at the end of what the channel has.
         Raises `Broken` when the sender leaves early, `Stalled`, `BadRequest` when the framing is
         wrong, `TooLarge`, and what `Writer.write` raises. It is cancelled when aiohttp sees the
         connection go.
@@ -108,6 +108,7 @@ class Pumps:
                 watch.end()
                 self.count_in(request, len(chunk))
                 await writer.write((chunk,))
+                self.check_length(writer.channel.size)
                 watch.begin()
 
     async def _received_by_kernel(self, request: web.BaseRequest, writer: Writer) -> bool:
@@ -118,6 +119,8 @@ class Pumps:
         assert transport is not None
         assert length is not None
         channel = writer.channel
+        end = channel.size + length
+        self.check_length(end)
         try:
             gauge = self._gauges[channel] = self._plane.gauge(fd, 0)
         except Unavailable:  # the event loop needs no thread for it
@@ -129,7 +132,7 @@ class Pumps:
             gauge.size = channel.size
             # also for no byte at all: it wakes the readers that wait at the gauge
             sock = transport.get_extra_info("socket").fileno()
-            intake = Intake(sock, gauge, length - channel.size, self._limits.idle)
+            intake = Intake(sock, gauge, end - channel.size, self._limits.idle)
             await self._fill(request, writer, intake)
             done = True
         finally:
@@ -239,6 +242,8 @@ class Pumps:
         """The kernel's way out of the channel, where there is one."""
         channel = reader.channel
         transport = request.transport
+        if channel.resumption is not None and channel.state is not State.FINISHED:
+            return None  # its next sender may be one whose bytes the kernel does not move
         if not self._plane.takes(transport, size):
             return None
         assert transport is not None
@@ -296,15 +301,21 @@ class Pumps:
 async def interruptible(channel: Channel) -> AsyncIterator[None]:
     """End what happens inside, however long its peer is silent, when somebody breaks the channel.
 
-    Raises the channel's failure then.
+    Or takes over. Raises the reason then.
     """
+    reasons: list[FilepipeError] = []
+
+    def interrupt(reason: FilepipeError) -> None:
+        reasons.append(reason)
+        life.reschedule(0.0)
+
     try:
         async with asyncio.timeout(None) as life:
-            channel.interrupt = functools.partial(life.reschedule, 0.0)
+            channel.interrupt = interrupt
             yield
     except BaseException as error:
         if life.expired():
-            raise channel.failure or Broken("the key was deleted") from error
+            raise reasons[0] from error
         raise
     finally:
         channel.interrupt = None

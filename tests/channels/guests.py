@@ -41,7 +41,7 @@ class Sender:
                 await offered.gathered()
             life = asyncio.current_task()
             assert life is not None
-            offered.interrupt = life.cancel
+            offered.interrupt = lambda reason: life.cancel()
             await offered.start(hall.windows, Metadata())
             async with Writer(offered) as writer:
                 while (chunk := await self._orders.get()) is not None:

@@ -160,7 +160,7 @@ async def test_everybody_leaves(host, started):
     rendezvous = host.meet(2)
     seats = [rendezvous.sit(n) for n in range(2)]
     interrupted = []
-    rendezvous.interrupt = partial(interrupted.append, 1)
+    rendezvous.interrupt = interrupted.append
     if started:
         await rendezvous.start(host.windows, Metadata())
     seats[0].leave()
@@ -169,7 +169,7 @@ async def test_everybody_leaves(host, started):
     seats[1].leave()
     assert str(rendezvous.failure) == "every receiver left"
     assert rendezvous.deserted
-    assert interrupted == [1]
+    assert interrupted == [rendezvous.failure]
     assert host.over == [rendezvous]
     with pytest.raises(Broken, match="every receiver left"):
         await rendezvous.gathered()

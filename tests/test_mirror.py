@@ -19,6 +19,8 @@ ELSEWHERE = {
     "filepipe/errors.py": "tests/docs/test_reference.py",
     "filepipe/records/schema.py": "tests/records/test_database.py",
     "filepipe/storage/interface.py": "tests/backends/test_memory.py",
+    "filepipe/testing/growing.py": "tests/backends/test_local.py",
+    "filepipe/testing/shelf_steps.py": "tests/backends/test_local.py",
     "filepipe/testing/shelves.py": "tests/backends/test_local.py",
     "filepipe/testing/storages.py": "tests/backends/test_memory.py",
     "filepipe/web/access_log.py": "tests/logs/test_requests.py",

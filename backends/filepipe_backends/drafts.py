@@ -72,14 +72,14 @@ def lock(drafts: int) -> int:
     return fd
 
 
-def begin(place: Place, handle: str, size: int) -> int:
-    """Make a draft that is as long as the object will be."""
+def begin(place: Place, handle: str, size: int | None) -> int:
+    """Make a draft that is as long as the object will be; empty where nobody knows."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     # the folder keeps others out of a draft; who may read the object, the umask says
     fd = os.open(handle, flags, 0o666, dir_fd=place.drafts)
     try:
-        reserve(fd, size)
-        os.ftruncate(fd, size)
+        reserve(fd, size or 0)
+        os.ftruncate(fd, size or 0)
         os.fsync(fd)
         flush_folder(place.drafts)
     except BaseException:
@@ -90,7 +90,7 @@ def begin(place: Place, handle: str, size: int) -> int:
     return fd
 
 
-def reopen(place: Place, handle: str, size: int) -> int:
+def reopen(place: Place, handle: str, size: int | None) -> int:
     """Open a draft, wherever it is by now. Raises `StorageFailed` where it is not as it was."""
     try:
         path = moved_to(place, handle)
@@ -100,7 +100,7 @@ def reopen(place: Place, handle: str, size: int) -> int:
             fd = os.open(handle, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.drafts)
     except FileNotFoundError:
         raise StorageFailed(GONE) from None
-    if os.fstat(fd).st_size == size:
+    if size is None or os.fstat(fd).st_size == size:
         return fd
     os.close(fd)
     raise StorageFailed(CUT)

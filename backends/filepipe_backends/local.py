@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
@@ -16,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from filepipe.errors import ConfigError, FilepipeError, NotFound, StorageFailed
+from filepipe.storage.interface import Traits
 from filepipe_backends import drafts, objects
 from filepipe_backends.calls import Calls, made, translated
 from filepipe_backends.flushes import Flushes
@@ -31,6 +33,8 @@ THREADS = 4
 FLUSHERS = 8
 """More, since these wait for the disk, which likes to be asked for several things at once."""
 
+TRAITS = Traits(live=True, smallest_part=0, most_parts=sys.maxsize, local_disk=True)
+
 _HANDLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}", re.ASCII)
 
 
@@ -42,9 +46,11 @@ class Threads(NamedTuple):
 
 
 class LocalDraft:
-    """A file under its handle in the folder of drafts, as long as the object will be."""
+    """A file under its handle in the folder of drafts, of the object's length where it is known."""
 
-    def __init__(self, place: Place, threads: Threads, handle: str, size: int, fd: int) -> None:
+    def __init__(
+        self, place: Place, threads: Threads, handle: str, size: int | None, fd: int
+    ) -> None:
         self.handle = handle
         self._size = size
         self._place = place
@@ -63,15 +69,23 @@ class LocalDraft:
 
     async def read(self, offset: int, limit: int) -> bytes:
         """Read up to `limit` bytes from `offset`."""
-        return await _read(self._calls, offset, limit, self._size)
+        calls = self._calls
+        if self._size is None:
+            return await calls.run(os.pread, calls.fd, limit, offset)
+        return await _read(calls, offset, limit, self._size)
 
-    async def publish(self, name: PurePosixPath, *, unique: bool) -> str:
+    async def descriptor(self) -> int:
+        """Name the open file, once no cancelled write of ours can still change it."""
+        await self._calls.settle()
+        return self._calls.fd
+
+    async def publish(self, name: PurePosixPath, *, unique: bool, size: int) -> str:
         """Give the draft its name; the path that it got."""
         calls = self._calls
         wish = Wish(self.handle, name, unique)
         return await calls.run_on(
             self._threads.flushes,
-            _publish, self._place, self._flushes, calls.fd, self._size, wish, calls.orphans(),
+            _publish, self._place, self._flushes, calls.fd, size, wish, calls.orphans(),
         )  # fmt: skip
 
     async def discard(self) -> None:
@@ -143,14 +157,21 @@ class LocalShelf:
         self._opened(drafts.lock(inside))
         return inside
 
-    async def begin(self, upload_id: str, size: int) -> LocalDraft:
+    @property
+    def traits(self) -> Traits:
+        """Drafts are files of this machine, and parts of any size."""
+        return TRAITS
+
+    async def begin(
+        self, upload_id: str, size: int | None, name: PurePosixPath | None = None
+    ) -> LocalDraft:
         """Make the file, with all its blocks where the file system gives them."""
         if not _HANDLE.fullmatch(upload_id):
             raise StorageFailed("the storage failed: an upload has an odd id")
         fd = await made(self._threads.flushes, drafts.begin, self._place, upload_id, size)
         return LocalDraft(self._place, self._threads, upload_id, size, fd)
 
-    async def reopen(self, handle: str, size: int) -> LocalDraft:
+    async def reopen(self, handle: str, size: int | None) -> LocalDraft:
         """Open the file again, wherever it is by now."""
         if not _HANDLE.fullmatch(handle):
             raise StorageFailed(drafts.GONE)
@@ -210,8 +231,11 @@ def _publish(
     place: Place, flushes: Flushes, fd: int, size: int, wish: Wish, orphans: tuple[Future[Any], ...]
 ) -> str:
     wait(orphans)
-    if os.fstat(fd).st_size != size:
+    there = os.fstat(fd).st_size
+    if there < size:
         raise StorageFailed(drafts.CUT)
+    if there > size:
+        os.ftruncate(fd, size)
     return publish(place, flushes, fd, wish)
 
 

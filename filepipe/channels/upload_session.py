@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import PurePosixPath
 
 from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.retention import Retention
 from filepipe.chunks import Plan
 from filepipe.errors import BadRequest, Broken, Busy, FilepipeError, StorageFailed
 from filepipe.keys import Key
-from filepipe.storage.interface import Blob, Draft, Kept
+from filepipe.storage.interface import Blob, Draft, Kept, PartDraft
 
 WRITE_SIZE = 256 * 1024
 """Bytes that are gathered before a thread writes and hashes them."""
@@ -83,8 +84,13 @@ class Session:
         Raises `BadRequest` where the body is not of its size.
         """
         digest = hashlib.sha256()
+        size = self._plan.size_of(number)
+        pieces = gathered(measured(body, size))
+        if isinstance(self.draft, PartDraft):
+            await self.draft.store(number, size, hashed(pieces, digest))
+            return digest.hexdigest()
         position = self._plan.offset_of(number)
-        async for piece in gathered(measured(body, self._plan.size_of(number))):
+        async for piece in pieces:
             hashing = asyncio.to_thread(digest.update, piece)
             await asyncio.gather(self.draft.write(position, piece), hashing)
             position += len(piece)
@@ -106,6 +112,10 @@ class Session:
             self.percent = 95 * offset // self._plan.total_size
         if digest.hexdigest() != checksum:
             raise BadRequest("the content does not have the SHA-256 that was announced")
+
+    async def publish(self, path: PurePosixPath, *, unique: bool) -> str:
+        """Give the whole its name, as `Draft.publish` does."""
+        return await self.draft.publish(path, unique=unique, size=self._plan.total_size)
 
     # -- who reads along
 
@@ -271,6 +281,20 @@ async def measured(body: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes
         yield chunk
     if got < size:
         raise BadRequest(f"Part size mismatch: expected {size}, got {got}")
+
+
+async def hashed(pieces: AsyncIterator[bytes], digest: hashlib._Hash) -> AsyncIterator[bytes]:
+    """The same pieces; each is hashed while whoever takes them is at it."""
+    hashing: asyncio.Future[None] | None = None
+    try:
+        async for piece in pieces:
+            if hashing is not None:
+                await hashing
+            hashing = asyncio.ensure_future(asyncio.to_thread(digest.update, piece))
+            yield piece
+    finally:
+        if hashing is not None:
+            await hashing
 
 
 async def gathered(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

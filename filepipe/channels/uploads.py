@@ -248,7 +248,7 @@ class Uploads:
             async with self._finishers:
                 await session.verify(upload.checksum_sha256)
                 path = PurePosixPath(upload.folder or "", upload.filename)
-                final = await session.draft.publish(path, unique=upload.unique)
+                final = await session.publish(path, unique=upload.unique)
         except FilepipeError as error:
             reason = str(error)
             log.warning("upload failed", upload=upload.id, reason=reason)

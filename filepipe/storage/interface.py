@@ -15,13 +15,19 @@ What the storage guarantees:
 - nothing that it made survives a crash of the process, unless it says that it is durable.
 
 A `Shelf` keeps whole objects under names, durably: that is what an upload is written to. An object
-begins as a `Draft`, which is written in any order and is read by nobody but us, and gets its name
-when it is whole.
+begins as a `Draft`, which is read by nobody but us, and gets its name when it is whole. One whose
+size is known at the beginning is written in any order; one that begins without a size grows, and is
+written in order only. What else a draft can do is asked for with `isinstance`: a `PartDraft` takes
+whole parts as streams and has no other way in, a `FileDraft` has a file.
 
 What the caller of a shelf guarantees:
 - one `Draft` of a handle at a time; one daemon at a time uses the shelf;
-- writes to the same bytes never overlap; only bytes that were written are read; no byte is written
-  at or behind the size that was announced;
+- writes to the same bytes never overlap; only bytes that were written are read, and where
+  `Traits.live` is false only those behind the last `sync`, or all when every byte was written; no
+  byte is written at or behind the size that was announced;
+- a draft without a size is written at its end, or again from where a `sync` left it: bytes that
+  are durable are not written over. Before `sync` is called once more, the caller has noted the end
+  that the last one left: from there it goes on after a crash;
 - `publish` is called when every byte was written, and after a failure or a crash with the same
   arguments as before, until it returned; then the caller notes the path durably, and only then
   calls `discard`, which removes what the draft still holds and leaves the object;
@@ -41,7 +47,8 @@ What the shelf guarantees:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol, runtime_checkable
 
@@ -110,15 +117,29 @@ class Factory(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a caller has to know of a shelf."""
+
+    live: bool
+    """Whether drafts can be read while they arrive."""
+    smallest_part: int
+    """Bytes that each stored part has to have, but for the last."""
+    most_parts: int
+    """So many parts a draft takes."""
+    local_disk: bool
+    """Whether the bytes are on this machine's disk, and so in its ledger."""
+
+
 class Draft(Protocol):
-    """An object that has no name yet: `size` bytes that are written in any order."""
+    """An object that has no name yet."""
 
     @property
     def handle(self) -> str:
         """What `Shelf.reopen` knows the draft by, also after a restart."""
 
     async def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Write all of `data` at `offset`. Writes may run side by side.
+        """Write all of `data` at `offset`. Writes may run side by side where the size is known.
 
         Raises `DiskFull`, `TooManyFiles` or `StorageFailed`.
         """
@@ -132,9 +153,11 @@ class Draft(Protocol):
     async def read(self, offset: int, limit: int) -> bytes:
         """Between 1 and `limit` bytes from `offset`, b"" at the end. Raises `StorageFailed`."""
 
-    async def publish(self, name: PurePosixPath, *, unique: bool) -> str:
+    async def publish(self, name: PurePosixPath, *, unique: bool, size: int) -> str:
         """Give the draft its name, below the shelf's root, and return the path that it got.
 
+        The object is the first `size` bytes: the size that was announced, or where a draft
+        without one ends, which is cut to it.
         With `unique` nothing is ever replaced: where the name is taken, a number is added to it.
         Without it, whatever has the name is replaced in one step. The folders are made. A retry
         returns the path of the first time. The draft can still be read.
@@ -148,6 +171,27 @@ class Draft(Protocol):
 
     async def close(self) -> None:
         """Let go of the descriptor and keep the bytes for `Shelf.reopen`. Raises nothing."""
+
+
+@runtime_checkable
+class PartDraft(Protocol):
+    """A capability of a draft with a size: it takes parts whole, and no `write`."""
+
+    async def store(self, number: int, size: int, body: AsyncIterator[bytes]) -> None:
+        """Take part `number`, counted from 0, as a stream of `size` bytes; durable when it returns.
+
+        Parts may come side by side and in any order; one that comes again takes the place of the
+        one before. What `body` raises is passed on, and then nothing has changed.
+        Raises `Unavailable` where it may be tried again, `StorageFailed`.
+        """
+
+
+@runtime_checkable
+class FileDraft(Protocol):
+    """A capability of a draft: a file behind it, for the kernel to write to and read from."""
+
+    async def descriptor(self) -> int:
+        """The open file, valid until `discard` or `close`; no write of ours is under way."""
 
 
 class Kept(Protocol):
@@ -170,15 +214,22 @@ class Kept(Protocol):
 class Shelf(Protocol):
     """Keeps whole objects under names. Closed once, after its drafts and objects."""
 
-    async def begin(self, upload_id: str, size: int) -> Draft:
-        """Make a draft with room for `size` bytes.
+    @property
+    def traits(self) -> Traits:
+        """What a caller has to know, always the same."""
+
+    async def begin(
+        self, upload_id: str, size: int | None, name: PurePosixPath | None = None
+    ) -> Draft:
+        """Make a draft with room for `size` bytes; with None it grows with what is written.
 
         `upload_id` is new here: letters, digits, "-" and "_", at most 64, first no "-".
+        `name` is what it will be published as if all goes well: a shelf that cannot rename asks.
         Raises `DiskFull`, `TooManyFiles` or `StorageFailed`.
         """
 
-    async def reopen(self, handle: str, size: int) -> Draft:
-        """The draft as `close` or a crash left it.
+    async def reopen(self, handle: str, size: int | None) -> Draft:
+        """The draft as `close` or a crash left it; `size` is the one that it began with.
 
         Raises `TooManyFiles`, or `StorageFailed`, also when it is gone.
         """

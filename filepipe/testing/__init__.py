@@ -13,7 +13,8 @@ class TestMyShelf(ShelfSuite):
         return lambda: MyShelf("somewhere", tmp_path)
 """
 
-from filepipe.testing.shelves import ShelfSuite, opened, store
+from filepipe.testing.shelf_steps import opened, store
+from filepipe.testing.shelves import ShelfSuite
 from filepipe.testing.storages import (
     FailingStorage,
     FullStorage,

@@ -54,7 +54,7 @@ async def first(folder: Path, unique: bool, number: int) -> None:
         await draft.write(0, BODY)
         await draft.sync()
         end_before(number)
-        await draft.publish(NAME, unique=unique)
+        await draft.publish(NAME, unique=unique, size=len(BODY))
 
 
 async def second(folder: Path, unique: bool) -> str:
@@ -64,7 +64,7 @@ async def second(folder: Path, unique: bool) -> str:
         for path in (folder / "objects").rglob("*.txt"):
             assert path.read_bytes() in (b"older", BODY), "a part was published"
         draft = await shelf.reopen("draft", len(BODY))
-        path = await draft.publish(NAME, unique=unique)
+        path = await draft.publish(NAME, unique=unique, size=len(BODY))
         await draft.discard()
         assert await shelf.drafts() == []
         assert (folder / "objects" / path).read_bytes() == BODY

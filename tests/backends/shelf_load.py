@@ -171,7 +171,7 @@ async def finish(draft: Draft, upload: str, there: list[int]) -> None:
 
     for at in range(0, len(missing), 4):
         await asyncio.gather(*map(store_part, missing[at : at + 4]))
-    path = await draft.publish(PurePosixPath(name_of(upload)), unique=unique(upload))
+    path = await draft.publish(PurePosixPath(name_of(upload)), unique=unique(upload), size=SIZE)
     say("published", upload, path)
     await draft.discard()
 

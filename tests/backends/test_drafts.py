@@ -52,8 +52,11 @@ async def test_the_folder_beside_the_objects(beside: Callable[[], Shelf], tmp_pa
         assert (hidden / "a").read_bytes() == b"draft"
         for name in (".filepipe-parts/b", ".filepipe-parts/b/c", ".filepipe-parts"):
             with pytest.raises(Conflict):
-                await draft.publish(PurePosixPath(name), unique=False)
-        assert await draft.publish(PurePosixPath(".filepipe-parts"), unique=True) != hidden.name
+                await draft.publish(PurePosixPath(name), unique=False, size=5)
+        assert (
+            await draft.publish(PurePosixPath(".filepipe-parts"), unique=True, size=5)
+            != hidden.name
+        )
         await draft.discard()
         assert await shelf.drafts() == []
         assert os.listdir(tmp_path / "parts") == []
@@ -125,7 +128,7 @@ async def test_a_full_disk(small: Shelf, small_folder: str) -> None:
     assert await small.drafts() == ["a"]
     await draft.write(0, bytes(MIB // 2))
     await draft.sync()
-    await draft.publish(PurePosixPath("a"), unique=True)
+    await draft.publish(PurePosixPath("a"), unique=True, size=MIB // 2)
     await draft.discard()
     (Path(small_folder) / "filler").write_bytes(bytes(os.statvfs(small_folder).f_bavail * 4096))
     assert await small.check() == "the disk of uploads is full"
@@ -149,7 +152,7 @@ async def test_a_disk_that_fills_up(
     filler.unlink()
     await draft.write(0, b"x" * (MIB // 2))
     await draft.sync()
-    path = await draft.publish(PurePosixPath("a"), unique=True)
+    path = await draft.publish(PurePosixPath("a"), unique=True, size=MIB // 2)
     assert (Path(small_folder) / path).read_bytes() == b"x" * (MIB // 2)
     await draft.discard()
 
@@ -161,10 +164,10 @@ async def test_no_inodes_left(small: Shelf, small_folder: str) -> None:
     with pytest.raises(DiskFull):
         await small.begin("b", 0)
     with pytest.raises(DiskFull):
-        await draft.publish(PurePosixPath("folder/a"), unique=True)
+        await draft.publish(PurePosixPath("folder/a"), unique=True, size=1)
     for _ in range(2):  # a second name takes an inode as well, on this kind of disk
         await others.pop().discard()
-    assert await draft.publish(PurePosixPath("folder/a"), unique=True) == "folder/a"
+    assert await draft.publish(PurePosixPath("folder/a"), unique=True, size=1) == "folder/a"
     for other in (draft, *others):
         await other.discard()
 
@@ -218,7 +221,7 @@ async def test_a_draft_that_somebody_cut(make: Callable[[], Shelf], tmp_path: Pa
         draft = await shelf.begin("a", 10)
         await draft.write(0, b"0123456789")
         os.truncate(tmp_path / "own/parts/a", 5)
-        for call in (draft.read(5, 5), draft.publish(PurePosixPath("a"), unique=True)):
+        for call in (draft.read(5, 5), draft.publish(PurePosixPath("a"), unique=True, size=10)):
             with pytest.raises(StorageFailed, match="not the size"):
                 await call
         await draft.close()

@@ -119,7 +119,7 @@ async def test_a_failed_flush_is_not_tried_again(
     outcomes = await asyncio.gather(*(draft.sync() for _ in range(5)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [error] * 5
     assert "secret" not in str(outcomes)
-    for again in (draft.sync(), draft.publish(PurePosixPath("name"), unique=True)):
+    for again in (draft.sync(), draft.publish(PurePosixPath("name"), unique=True, size=10)):
         with pytest.raises(StorageFailed, match="did not reach the disk"):
             await again
     assert failing.calls == 1

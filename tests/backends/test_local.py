@@ -85,7 +85,7 @@ async def test_a_call_that_fails(
         monkeypatch.undo()
         await draft.write(0, b"before")
         await draft.sync()
-        path = await draft.publish(PurePosixPath("a"), unique=True)
+        path = await draft.publish(PurePosixPath("a"), unique=True, size=6)
         await draft.discard()
         kept = await shelf.open(path)
         assert os.pread(await kept.descriptor(), 10, 0) == b"before"
@@ -149,7 +149,7 @@ async def test_a_closed_draft_touches_no_file(make: Callable[[], Shelf]) -> None
         await draft.close()
         other = await shelf.begin("b", 6)
         name = PurePosixPath("a")
-        late = (draft.write(0, b"late"), draft.read(0, 6), draft.publish(name, unique=True))
+        late = (draft.write(0, b"late"), draft.read(0, 6), draft.publish(name, unique=True, size=6))
         for call in (*late, draft.sync()):
             with pytest.raises(StorageFailed):
                 await call

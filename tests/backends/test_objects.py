@@ -46,7 +46,7 @@ async def test_a_link_in_place_of_a_folder(
     draft = await shelf.begin("a", 0)
     for name in ("link/file", "link/new", "link/new/folder", "real/deeper/file"):
         with pytest.raises(Conflict, match="the name cannot be had"):
-            await draft.publish(PurePosixPath(name), unique=unique)
+            await draft.publish(PurePosixPath(name), unique=unique, size=0)
         with pytest.raises(NotFound):
             await shelf.open(name)
         await shelf.remove(name)
@@ -90,7 +90,7 @@ async def test_descriptors_are_given_back(shelf: Shelf, root: Path, outside: Pat
     before = sorted(os.listdir("/dev/fd"))
     for name in ("a/b/c/d", "link/x", "a/link/../x", "a/b"):
         try:
-            await draft.publish(PurePosixPath(name), unique=False)
+            await draft.publish(PurePosixPath(name), unique=False, size=4)
         except Conflict:
             assert name != "a/b/c/d"
     with pytest.raises(NotFound):

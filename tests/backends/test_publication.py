@@ -72,7 +72,7 @@ async def test_all_numbers_taken(
         assert paths == ["a.b", "a (1).b", "a (2).b", "a (u3).b", "a (u4).b"]
         draft = await shelf.begin("u4", 0)
         with pytest.raises(Conflict, match="taken"):
-            await draft.publish(PurePosixPath("a.b"), unique=True)
+            await draft.publish(PurePosixPath("a.b"), unique=True, size=0)
         await draft.discard()
 
 
@@ -130,7 +130,7 @@ async def _fails(
         with patch.context() as during:
             failing = Failing(during, call, code, number)
             try:
-                await draft.publish(PurePosixPath("name"), unique=unique)
+                await draft.publish(PurePosixPath("name"), unique=unique, size=5)
             except FilepipeError as error:
                 return error
             finally:
@@ -161,7 +161,7 @@ async def test_a_published_name_was_flushed(
         (tmp_path / "objects" / "some").mkdir()
         note("fsync")
         note("link")
-        await draft.publish(PurePosixPath(NAME), unique=True)
+        await draft.publish(PurePosixPath(NAME), unique=True, size=0)
         monkeypatch.undo()
         await draft.discard()
     root = str(tmp_path / "objects")

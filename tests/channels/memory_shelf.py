@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import PurePosixPath
 
 from filepipe.errors import FilepipeError, NotFound, StorageFailed
+from filepipe.storage.interface import Traits
 
 
 class MemoryDraft:
     """Bytes without a name."""
 
-    def __init__(self, shelf: MemoryShelf, handle: str) -> None:
+    def __init__(self, shelf: MemoryShelf, handle: str, size: int | None) -> None:
         self.handle = handle
+        self._grows = size is None
         self._shelf = shelf
         published = shelf.published.get(handle)
         self._bytes = shelf.unnamed[handle] if published is None else shelf.named[published]
@@ -21,7 +24,11 @@ class MemoryDraft:
     async def write(self, offset: int, data: bytes | memoryview) -> None:
         """As it has to be."""
         assert self.handle in self._shelf.unnamed, "a published draft is written to"
-        assert offset + len(data) <= len(self._bytes)
+        if self._grows:
+            assert offset <= len(self._bytes)
+            del self._bytes[offset:]
+        else:
+            assert offset + len(data) <= len(self._bytes)
         self._bytes[offset : offset + len(data)] = data
 
     async def sync(self) -> None:
@@ -32,7 +39,7 @@ class MemoryDraft:
         """As it has to be."""
         return bytes(self._bytes[offset : offset + limit])
 
-    async def publish(self, name: PurePosixPath, *, unique: bool) -> str:
+    async def publish(self, name: PurePosixPath, *, unique: bool, size: int) -> str:
         """As it has to be, when the gate opens, or the fault."""
         await self._shelf.step("publish")
         shelf = self._shelf
@@ -40,7 +47,10 @@ class MemoryDraft:
             path = str(name)
             while unique and path in shelf.named:
                 path += "'"
-            shelf.named[path] = shelf.unnamed.pop(self.handle)
+            self._bytes = self._bytes[:size]
+            assert len(self._bytes) == size
+            del shelf.unnamed[self.handle]
+            shelf.named[path] = self._bytes
             shelf.published[self.handle] = path
         return shelf.published[self.handle]
 
@@ -92,18 +102,25 @@ class MemoryShelf:
         if name in self.faults:
             raise self.faults[name]
 
-    async def begin(self, upload_id: str, size: int) -> MemoryDraft:
+    @property
+    def traits(self) -> Traits:
+        """Those of the local disk."""
+        return Traits(live=True, smallest_part=0, most_parts=sys.maxsize, local_disk=True)
+
+    async def begin(
+        self, upload_id: str, size: int | None, name: PurePosixPath | None = None
+    ) -> MemoryDraft:
         """As it has to be, or the fault."""
         await self.step("begin")
-        self.unnamed[upload_id] = bytearray(size)
-        return MemoryDraft(self, upload_id)
+        self.unnamed[upload_id] = bytearray(size or 0)
+        return MemoryDraft(self, upload_id, size)
 
-    async def reopen(self, handle: str, size: int) -> MemoryDraft:
+    async def reopen(self, handle: str, size: int | None) -> MemoryDraft:
         """As it has to be, or the fault."""
         await self.step("reopen")
         if handle not in self.unnamed and handle not in self.published:
             raise StorageFailed("the draft is gone")
-        return MemoryDraft(self, handle)
+        return MemoryDraft(self, handle, size)
 
     async def drafts(self) -> list[str]:
         """As it has to be."""

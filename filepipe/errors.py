@@ -17,12 +17,14 @@ FilepipeError
 │   │   └── WrongOffset        409  carries where the upload goes on, and where it was to
 │   ├── Gone                   410  what was waited for has been removed
 │   ├── PreconditionFailed     412  If-Match does not hold
+│   ├── OtherVersion           412  a version of tus that we do not speak
 │   ├── TooLarge               413  more bytes than the limit for one body
 │   ├── RangeNotSatisfiable    416  carries the length that is known, or None
 │   ├── Misdirected            421  a Host that this listener does not answer to
 │   ├── UnsupportedMedia       415  a body of a type that is not understood here
 │   ├── Unprocessable          422  well-formed, and not what it has to be
 │   ├── ExpectationFailed      417  an Expect other than 100-continue
+│   ├── WrongChecksum          460  a body that does not have the checksum that it came with
 │   ├── UnknownCoding          501  a transfer coding that we do not speak
 │   └── UnknownVersion         505  a version of HTTP that we do not speak
 ├── Unavailable                503  nobody's fault, try again later
@@ -170,6 +172,13 @@ class PreconditionFailed(Refused):
     status = 412
 
 
+class OtherVersion(Refused):
+    """Tus-Resumable is missing, or names a version of tus that is not spoken here."""
+
+    code = "other_version"
+    status = 412
+
+
 class TooLarge(Refused):
     """The body exceeds the limit for one object."""
 
@@ -214,6 +223,13 @@ class ExpectationFailed(Refused):
 
     code = "expectation_failed"
     status = 417
+
+
+class WrongChecksum(Refused):
+    """The body does not have the checksum that came with it; nothing of it was kept."""
+
+    code = "wrong_checksum"
+    status = 460
 
 
 class UnknownCoding(Refused):

@@ -22,6 +22,7 @@ LogFormat = Literal["auto", "console", "json"]
 Dashboard = Literal["keys", "counts", "off"]
 Chunks = Literal["balanced", "fixed"]
 UploadNames = Literal["unique", "overwrite"]
+Interim = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,11 @@ class Settings(BaseSettings):
     )
     max_uploads: Annotated[values.Count, Names()] = _setting(
         1000, "Uploads that one caller may have begun and not completed."
+    )
+    interim_answers: Annotated[Interim, _choice("auto", "always", "never"), Names()] = _setting(
+        "auto",
+        "Whether the sender of a resumable upload is told while it sends (status 104) where to go "
+        "on: unless a proxy shows itself, since many break on it (auto), always, or never.",
     )
     retention: Annotated[values.Duration, Names()] = _setting(
         "60 seconds",

@@ -29,7 +29,8 @@ def test_each_setting_has_a_flag(setting: object, serve: Serve, tmp_path: Path) 
         "forward_allow": "a.example", "webhook_allow": "a.example",
         "public_url": "http://x", "tls_cert": "pem",
         "tls_key": "pem", "log_level": "error", "log_format": "json", "dashboard": "keys",
-        "chunk_sizes": "fixed", "upload_names": "overwrite", "local_storage_path": "/x",
+        "chunk_sizes": "fixed", "upload_names": "overwrite", "interim_answers": "never",
+        "local_storage_path": "/x",
     }  # fmt: skip
     arguments = [item.flag, samples.get(item.name, "7")]
     if item.kind == "switch":

@@ -12,6 +12,7 @@ from filepipe import prometheus
 from filepipe.protocols.authority import is_foreign_name
 from filepipe.shutdown import Phase
 from filepipe.web.context import Context
+from filepipe.web.fields import tells_of_proxy
 
 
 async def health(context: Context, request: web.BaseRequest) -> web.StreamResponse:
@@ -73,9 +74,7 @@ def is_local(request: web.BaseRequest) -> bool:
     A proxy says so; a browser that a page of the web has led here names that page's host.
     """
     headers = request.headers
-    if any(name.lower().startswith("x-forwarded-") for name in headers):
-        return False
-    if "Forwarded" in headers or "Via" in headers:
+    if tells_of_proxy(headers):
         return False
     peer = request.protocol.peername
     if not isinstance(peer, tuple):

@@ -96,7 +96,8 @@ def test_a_local_caller_sees_the_keys(guarded: Daemon) -> None:
 
 @pytest.mark.parametrize(
     "header", ["X-Forwarded-For: 192.0.2.1", "x-forwarded-for: 127.0.0.1", "X-Forwarded-Any: y",
-               "X-Forwarded-Proto: https", "Forwarded: for=192.0.2.1", "Via: 1.1 proxy"]
+               "X-Forwarded-Proto: https", "Forwarded: for=192.0.2.1", "Via: 1.1 proxy",
+               "X-Real-IP: 192.0.2.1"]
 )  # fmt: skip
 def test_a_caller_behind_a_proxy(guarded: Daemon, header: str) -> None:
     """Whoever comes through a proxy is somebody else, whatever the proxy says of it."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from filepipe.errors import (
+    DiskFull,
     Draining,
     FilepipeError,
     MethodNotAllowed,
+    OverBudget,
     RangeNotSatisfiable,
     Unavailable,
     UnknownVersion,
 )
+from filepipe.protocols.uploads_api import error_answer
 from filepipe.ranges import unsatisfied
 from filepipe.web.doorman import Answer
 
@@ -51,6 +57,26 @@ def answer(
     """
     text = (str(error) if text is None else text) + ("\n" if newline else "")
     response = web.Response(status=status or error.status, text=text, headers=headers_of(error))
+    if closes(error) or not request.content.is_eof():
+        response.force_close()
+    return response
+
+
+def answer_as_json(
+    request: web.BaseRequest,
+    error: FilepipeError,
+    *,
+    status: int | None = None,
+    more: Mapping[str, str] | None = None,
+) -> web.Response:
+    """The refusal as the fronts of uploads give it; `more` are fields beside the usual ones.
+
+    No room is 507 there (RFC 4918, 11.5).
+    """
+    status = status or (507 if isinstance(error, OverBudget | DiskFull) else error.status)
+    headers = {**headers_of(error), "Content-Type": "application/json", **(more or {})}
+    body = json.dumps(error_answer(error, status)).encode()
+    response = web.Response(status=status, body=body, headers=headers)
     if closes(error) or not request.content.is_eof():
         response.force_close()
     return response

@@ -5,7 +5,6 @@ One flow: who asks, what for, then the engine, then JSON. Every answer has a JSO
 
 from __future__ import annotations
 
-import hmac
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -20,11 +19,9 @@ from filepipe.chunks import plan
 from filepipe.errors import (
     BadRequest,
     Conflict,
-    DiskFull,
     FilepipeError,
     MethodNotAllowed,
     NotFound,
-    OverBudget,
     StorageFailed,
     TooLarge,
     Unauthorized,
@@ -38,6 +35,7 @@ from filepipe.protocols.query import parse_query
 from filepipe.protocols.upload_names import upload_path
 from filepipe.records.uploads import Upload
 from filepipe.web import refusals
+from filepipe.web.api_key import admit
 from filepipe.web.bodies import check_expectation, invite
 from filepipe.web.context import Context
 from filepipe.web.pumps import body_of
@@ -55,9 +53,6 @@ _DIALECT = pipes.Dialect(retention=Retention(after_end=0.0), names_from_key=Fals
 
 MAX_JSON = 64 * 1024
 """Bytes of a request that is JSON."""
-
-PRINCIPAL = "api"
-"""Whom the API key stands for, until there are several."""
 
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,6}")
@@ -119,9 +114,9 @@ class UploadsFront:
             return await self._serve(request, path.replace("//", "/", 1), query)
         except StorageFailed as error:
             log.warning("storage failed", reason=repr(error.__cause__))
-            return self._refuse(request, error)
+            return refusals.answer_as_json(request, error)
         except FilepipeError as error:
-            return self._refuse(request, error)
+            return refusals.answer_as_json(request, error)
 
     async def _serve(self, request: web.BaseRequest, path: str, query: str) -> web.StreamResponse:
         if request.method == "OPTIONS":
@@ -150,12 +145,7 @@ class UploadsFront:
 
     def _admit(self, request: web.BaseRequest) -> str:
         """The principal of the API key. Raises `Unauthorized`."""
-        given = request.headers.get("X-API-Key")
-        if given is None:
-            raise Unauthorized("Missing API key")
-        if not hmac.compare_digest(given.encode("utf-8", "replace"), self._access.api_key):
-            raise Unauthorized("Invalid API key")
-        return PRINCIPAL
+        return admit(request.headers.get("X-API-Key"), self._access.api_key)
 
     async def _upload(self, request: web.BaseRequest, upload_id: str) -> Upload:
         """The caller's upload. Raises `Unauthorized`, `NotFound`."""
@@ -313,15 +303,6 @@ class UploadsFront:
             if len(body) > MAX_JSON:
                 raise TooLarge(f"the body exceeds the limit of {MAX_JSON} bytes")
         return body
-
-    def _refuse(self, request: web.BaseRequest, error: FilepipeError) -> web.StreamResponse:
-        status = 507 if isinstance(error, OverBudget | DiskFull) else error.status
-        headers = {**refusals.headers_of(error), "Content-Type": "application/json"}
-        body = json.dumps(uploads_api.error_answer(error, status)).encode()
-        response = web.Response(status=status, body=body, headers=headers)
-        if refusals.closes(error) or not request.content.is_eof():
-            response.force_close()
-        return response
 
 
 def _checked_id(text: str) -> str:

@@ -213,6 +213,7 @@ def _context(
             settings.wait,
             settings.max_wait,
             settings.retention,
+            settings.resume_window,
             settings.max_retention,
             settings.allow_delete,
             settings.public_url,

@@ -175,6 +175,11 @@ class Settings(BaseSettings):
         "60 seconds",
         "How long a body is kept after its end or after its last reader left, whichever is later.",
     )
+    resume_window: Annotated[values.Duration, Names()] = _setting(
+        "60 seconds",
+        "How long the readers of a pipe that began with Content-Range wait for a sender who lost "
+        "the connection.",
+    )
     max_retention: Annotated[values.Duration, Names()] = _setting(
         "1 hour", "The longest retention that a request may ask for with ?max-age=."
     )

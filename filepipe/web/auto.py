@@ -15,6 +15,7 @@ from typing import Protocol
 from aiohttp import web
 
 from filepipe.channels.retention import Retention
+from filepipe.channels.state import State
 from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
 from filepipe.keys import Key, is_reserved, parse_key
 from filepipe.protocols.httpipe import place_of
@@ -26,7 +27,7 @@ from filepipe.web.context import Context, PipeRules
 from filepipe.web.fields import joined
 from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
-from filepipe.web.routes import httpipe, pages, pipes, rendezvous
+from filepipe.web.routes import httpipe, pages, pipes, rendezvous, resumption
 
 _UNBUILT_QUERIES = frozenset({"append", "follow", "view", "verb"})
 _UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
@@ -154,8 +155,14 @@ class Auto:
         dialect = self._dialect
         if seconds != rules.retention:
             dialect = replace(dialect, retention=Retention(after_end=seconds))
-        channel = await pipes.put(self._context, request, key, dialect)
+        resumed = "Content-Range" in request.headers
+        put = resumption.put if resumed else pipes.put
+        channel = await put(self._context, request, key, dialect)
         headers, text = pipes.receipt(channel, pages.base_url(self._context, request), prefix)
+        if resumed:
+            headers["Upload-Offset"] = str(channel.size)
+        if channel.state is not State.FINISHED:
+            return web.Response(status=202, text=text, headers=headers)
         headers |= pipes.digest_headers(channel, request.headers)
         return web.Response(text=text, headers=headers)
 

@@ -20,6 +20,7 @@ class PipeRules:
     wait: float
     max_wait: float
     retention: float
+    resume_window: float
     max_retention: float
     allow_delete: bool
     public_url: str | None

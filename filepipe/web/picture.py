@@ -153,7 +153,7 @@ def _row(channel: Channel, rates: Rates, waits: _Waits) -> dict[str, Any]:
     row: dict[str, Any] = {
         "key": channel.key,
         "kind": channel.kind.value,
-        "state": channel.state.value,
+        "state": _state(channel),
         "size": channel.size,
         "length": channel.length,
         "rate": rates.of(channel),
@@ -165,6 +165,11 @@ def _row(channel: Channel, rates: Rates, waits: _Waits) -> dict[str, Any]:
     if isinstance(channel, Rendezvous) and not channel.closed:
         row |= {"seated": len(channel.seats), "seats": channel.number}
     return row
+
+
+def _state(channel: Channel) -> str:
+    lost = channel.state is State.WRITING and channel.suspended is not None
+    return "suspended" if lost else channel.state.value
 
 
 def steady(picture: Mapping[str, Any]) -> dict[str, Any]:

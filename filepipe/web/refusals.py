@@ -16,6 +16,7 @@ from filepipe.errors import (
     RangeNotSatisfiable,
     Unavailable,
     UnknownVersion,
+    WrongOffset,
 )
 from filepipe.protocols.uploads_api import error_answer
 from filepipe.ranges import unsatisfied
@@ -39,6 +40,8 @@ def headers_of(error: FilepipeError) -> dict[str, str]:
         headers["Content-Range"] = unsatisfied(error.length)
     if isinstance(error, Unavailable):
         headers["Retry-After"] = RETRY_AFTER
+    if isinstance(error, WrongOffset):
+        headers["Upload-Offset"] = str(error.expected)
     return headers
 
 

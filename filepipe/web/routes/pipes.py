@@ -222,11 +222,12 @@ def delete(context: Context, request: web.BaseRequest, key: Key) -> None:
     channel = context.service.directory.find(key)
     if channel is None:
         raise NotFound("key not found")
-    _check_match(request, channel)
+    check_match(request, channel)
     context.service.directory.delete(channel)
 
 
-def _check_match(request: web.BaseRequest, channel: Channel) -> None:
+def check_match(request: web.BaseRequest, channel: Channel) -> None:
+    """Raise `PreconditionFailed` where If-Match means another object."""
     if_match = joined(request.headers, "If-Match")
     if if_match is not None and not matches(if_match, channel.etag, weak=False):
         raise PreconditionFailed("another object is under this key")
@@ -234,7 +235,7 @@ def _check_match(request: web.BaseRequest, channel: Channel) -> None:
 
 def _unchanged(request: web.BaseRequest, channel: Channel) -> bool:
     """RFC 9110, 13.2.2. Raises `PreconditionFailed`."""
-    _check_match(request, channel)
+    check_match(request, channel)
     if_none_match = joined(request.headers, "If-None-Match")
     return if_none_match is not None and matches(if_none_match, channel.etag, weak=True)
 

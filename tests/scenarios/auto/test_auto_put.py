@@ -251,12 +251,6 @@ def test_a_body_beyond_the_limit(start: Start, each_path: str, *, chunked: bool)
     daemon.assert_clean_log()
 
 
-def test_content_range(shared: Daemon, path: str) -> None:
-    """A part of an object is not taken for the whole (RFC 9110, 14.5)."""
-    answer = upload(shared, path, b"hello", "--header", "Content-Range: bytes 5-9/10")
-    assert_refused(answer, 400, "Content-Range")
-
-
 def test_a_form(shared: Daemon, path: str) -> None:
     """Of a form only its file is stored, under the form's own name for it."""
     form = ("--form", "comment=hi", "--form", "f=@-;filename=notes.txt;type=text/plain")

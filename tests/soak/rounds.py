@@ -26,6 +26,7 @@ from tests.scenarios.peers import (
 from tests.scenarios.ways import WAYS
 from tests.soak.ground import Ground, names_below
 from tests.soak.live import LARGE, hand_over, messages
+from tests.soak.resumed import go_on
 
 DONE = b"HTTP/1.1 200 "
 
@@ -263,7 +264,7 @@ def insist(ground: Ground) -> None:
 ROUNDS: dict[str, Callable[[Ground], None]] = {
     function.__name__.replace("_", " "): function
     for function in (
-        transfer, crowd, small, abort, leave, give_up, refuse, hand_over, messages, fault, kill,
-        drain, insist,
+        transfer, crowd, small, abort, leave, give_up, refuse, go_on, hand_over, messages, fault,
+        kill, drain, insist,
     )
 }  # fmt: skip

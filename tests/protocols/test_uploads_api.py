@@ -17,7 +17,8 @@ from filepipe.records.uploads import Part, Upload
 HASH = "ab" * 32
 UPLOAD = Upload(
     id="an-id", principal="me", filename="name", folder="a/b", storage="local", handle="h",
-    total_size=25, chunk_size=10, total_parts=3, status="pending", unique=True,
+    front="uploads", key=None, notes="{}", total_size=25, offset=None, chunk_size=10,
+    total_parts=3, status="pending", unique=True,
     checksum_sha256=None, webhook_url=None, final_path=None, error=None, progress=0,
     created=0.0, active=0.0, expires=86400.9,
 )  # fmt: skip

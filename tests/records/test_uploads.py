@@ -20,8 +20,8 @@ from filepipe.records.uploads import MOVES, Event, Part, Status, Upload
 
 PENDING = Upload(
     id="u", principal="me", filename="a.bin", folder=None, storage="local", handle="u",
-    front="uploads", key=None, notes="{}", total_size=100, offset=None, chunk_size=50, total_parts=2,
-    status="pending", unique=True,
+    front="uploads", key=None, notes="{}", total_size=100, offset=None, chunk_size=50,
+    total_parts=2, status="pending", unique=True,
     checksum_sha256=None, webhook_url=None, final_path=None, error=None, progress=0,
     created=10.0, active=10.0, expires=20.0,
 )  # fmt: skip

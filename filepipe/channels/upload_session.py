@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from filepipe.channels.channel import Channel, Kind, Metadata
+from filepipe.channels.one_by_one import ToTheEnd
 from filepipe.channels.retention import Retention
 from filepipe.chunks import Plan
 from filepipe.errors import BadRequest, Broken, Busy, FilepipeError, StorageFailed
@@ -25,15 +27,18 @@ READ_SIZE = 1024 * 1024
 class Session:
     """One upload, from its first request on; `stored` are the parts that are here already.
 
-    Its `channel` has the bytes that are here without a gap, from the first one on.
+    Its `channel` has the bytes that are here without a gap, from the first one on. `jobs` does
+    what has to be done when nobody waits for it.
     """
 
-    def __init__(self, upload_id: str, plan: Plan, draft: Draft, stored: Iterable[int]) -> None:
+    def __init__(
+        self, upload_id: str, plan: Plan, draft: Draft, stored: Iterable[int], jobs: ToTheEnd
+    ) -> None:
+        self.id = upload_id
         self.draft = draft
         self.percent = 0
         """How far the finishing is."""
         self.finishing: asyncio.Task[None] | None = None
-        self._id = upload_id
         self._plan = plan
         self._stored = set(stored)
         self._whole = 0
@@ -44,7 +49,30 @@ class Session:
         self._idle = asyncio.Event()
         self._idle.set()
         self._channel: Channel | None = None
-        self._closing: asyncio.Task[None] | None = None
+        self._jobs = jobs
+        self._users = 0
+        self._left = time.monotonic()
+
+    # -- who is here
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """Whoever is inside needs the draft open."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._left = time.monotonic()
+
+    def unused_since(self, moment: float) -> bool:
+        """Whether nobody has been here since a moment of the monotonic clock."""
+        return not self._users and self.finishing is None and self._left <= moment
+
+    @property
+    def receiving(self) -> bool:
+        """Whether somebody sends a part."""
+        return bool(self._writers)
 
     # -- who writes
 
@@ -77,6 +105,13 @@ class Session:
             life.reschedule(0.0)
         self._cut_readers(failure)
         await self._idle.wait()
+
+    async def stop(self, failure: FilepipeError) -> None:
+        """End the finishing too; the next start goes on with it."""
+        await self.dismiss(failure)
+        if self.finishing is not None:
+            self.finishing.cancel()
+            await asyncio.wait({self.finishing})
 
     async def store(self, number: int, body: AsyncIterator[bytes]) -> str:
         """Write part `number`, durably; its SHA-256 as hex.
@@ -151,7 +186,7 @@ class Session:
         """What can be read already, and what will be."""
         if self._channel is None:
             channel = self._channel = Channel(
-                Key(self._id), Kind.UPLOAD, Retention(0.0), _ignore, self._close
+                Key(self.id), Kind.UPLOAD, Retention(0.0), _ignore, self._close
             )
             await channel.publish(Given(_Arriving(self)), meta)
             channel.grew(self.reach)
@@ -172,7 +207,7 @@ class Session:
             channel.break_off(failure)
 
     def _close(self, blob: Blob | None = None) -> None:
-        self._closing = asyncio.get_running_loop().create_task(self.draft.discard())
+        self._jobs.start(self.draft.discard())
 
 
 class Given:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from filepipe.errors import BadRequest, Busy, Conflict, NotFound, OverBudget
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
 
+T = TypeVar("T")
+
 TAKES_PARTS = ("pending", "failed")
 """The statuses in which parts may be stored, or forgotten."""
+
+
+class Run(Protocol):
+    """Does one transaction, as `Database.run`."""
+
+    async def __call__(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns."""
 
 
 def found(connection: sqlite3.Connection, upload_id: str) -> Upload:
@@ -62,10 +73,17 @@ def complete(connection: sqlite3.Connection, upload_id: str, path: str, expires:
     records.complete(connection, upload_id, path, expires)
 
 
-def remove(connection: sqlite3.Connection, upload_id: str) -> Upload:
-    """Forget the upload; what it was. Raises `Conflict` while it is being finished."""
+def remove(connection: sqlite3.Connection, upload_id: str, since: float | None = None) -> Upload:
+    """Forget the upload unless it is complete; what it was.
+
+    With `since`, a time, only if it had expired by then. Raises `NotFound`, and `Conflict` while it
+    is being finished, or where somebody has gone on with it.
+    """
     upload = found(connection, upload_id)
     if upload.status == "finalizing":
         raise Conflict("Upload is finalizing and cannot be cancelled")
-    records.delete(connection, upload_id)
+    if since is not None and upload.expires > since:
+        raise Conflict("somebody has gone on with the upload")
+    if upload.status != "complete":
+        records.delete(connection, upload_id)
     return upload

@@ -4,7 +4,8 @@ Rule 1: what is acknowledged is durable: the bytes first, then the record, then 
 Rule 2: a part that is recorded is not written over. Sent again it is compared; what differs makes
         the upload forget it, and the sender is asked for it anew.
 Rule 3: one job finishes an upload; after a crash in its middle the next start runs it again.
-Rule 4: a record goes before its bytes; bytes that no record names are removed at the start.
+Rule 4: a record goes before its bytes; bytes that no record names are removed at the start. Only a
+        finished file goes before its record: nobody would look for it again.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from typing import TypeVar
 from filepipe.accountant import Budget
 from filepipe.channels import upload_steps as steps
 from filepipe.channels.channel import Channel, Metadata
+from filepipe.channels.one_by_one import ToTheEnd
 from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_plan import UploadRules, Wanted, new_record, plan_of
-from filepipe.channels.upload_session import Session, Whole, digest_of, whole
+from filepipe.channels.upload_session import Session, digest_of
+from filepipe.channels.upload_sessions import Sessions
 from filepipe.errors import (
     BadRequest,
     Busy,
@@ -64,8 +68,9 @@ class Uploads:
         self._rules = rules
         self._on_end = on_end
         self._activity = activity
-        self._sessions: dict[str, Session] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._jobs = ToTheEnd()
+        self._sessions = Sessions(self._run, shelf, self._jobs)
+        self._files = Files(self._run, shelf)
         self._finishers = asyncio.Semaphore(rules.finishing_at_once)
         self._taken: dict[str, int] = {}
 
@@ -103,7 +108,7 @@ class Uploads:
         if self._rules.max_size is not None and size > self._rules.max_size:
             raise TooLarge(f"total_size exceeds the limit of {self._rules.max_size} bytes")
         # also when the client leaves now: one that is known has its draft, and the reverse
-        return await asyncio.shield(self._begin(str(uuid.uuid4()), principal, wanted))
+        return await self._jobs.do(self._begin(str(uuid.uuid4()), principal, wanted))
 
     async def _begin(self, upload_id: str, principal: str, wanted: Wanted) -> Upload:
         self._disk.take(wanted.plan.total_size)
@@ -119,7 +124,7 @@ class Uploads:
         except BaseException:
             self._give_back(upload_id)
             raise
-        self._sessions[upload_id] = Session(upload_id, wanted.plan, draft, ())
+        await self._sessions.add(Session(upload_id, wanted.plan, draft, (), self._jobs))
         self._activity.open += 1
         return upload
 
@@ -135,20 +140,13 @@ class Uploads:
         with self._activity.working():
             if upload.status == "complete":
                 return await self._put_again(None, upload, number, body)
-            session = await self._session(upload)
-            try:
-                async with session.writing(number):
-                    return await self._put(session, upload, number, body)
-            except StorageFailed as error:
-                await self._abandon(upload.id, session, error)
-                raise
-
-    async def _abandon(self, upload_id: str, session: Session, error: StorageFailed) -> None:
-        """Let go of a draft that has failed; what is recorded of it is opened anew."""
-        if self._sessions.get(upload_id) is session:
-            del self._sessions[upload_id]
-            await session.dismiss(error)
-            await session.draft.close()
+            async with self._sessions.using(upload) as session:
+                try:
+                    async with session.writing(number):
+                        return await self._put(session, upload, number, body)
+                except StorageFailed as error:
+                    await self._sessions.abandon(session, error)
+                    raise
 
     async def _put(
         self, session: Session, upload: Upload, number: int, body: AsyncIterator[bytes]
@@ -158,7 +156,7 @@ class Uploads:
         digest = await session.store(number, body)
         part = Part(number, plan_of(upload).size_of(number), digest, time.time())
         # also when the sender leaves now: what is durable is recorded
-        return part, await asyncio.shield(self._store(session, upload.id, part))
+        return part, await self._jobs.do(self._store(session, upload.id, part))
 
     async def _store(self, session: Session, upload_id: str, part: Part) -> int:
         expires = self._expiry()
@@ -175,11 +173,15 @@ class Uploads:
             raise NotFound(f"Upload {upload.id} not found")
         if await digest_of(body, known.size) == known.sha256:
             return known, await self.stored_parts(upload.id)
-        if not await self._run(lambda conn: steps.forget_part(conn, upload.id, number)):
+        if not await self._jobs.do(self._forget(session, upload.id, number)):
             raise BadRequest(f"part {number} is stored already, with other content")
-        if session is not None:
-            session.forgotten(number)
         raise Busy(f"part {number} was stored with other content, send it again")
+
+    async def _forget(self, session: Session | None, upload_id: str, number: int) -> bool:
+        forgotten = await self._run(lambda conn: steps.forget_part(conn, upload_id, number))
+        if forgotten and session is not None:
+            session.forgotten(number)
+        return forgotten
 
     async def complete(self, upload_id: str) -> Upload:
         """Finish what has all its parts; waits for the end, but not for ever.
@@ -188,33 +190,35 @@ class Uploads:
         """
         upload = await self.find(upload_id)
         if upload.status != "complete" and (job := await self._finishing(upload)) is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._rules.complete_wait):
-                    await asyncio.shield(job)
+            await asyncio.wait({job}, timeout=self._rules.complete_wait)
         return await self.find(upload_id)
 
     async def _finishing(self, upload: Upload) -> asyncio.Task[None] | None:
         """The job that finishes the upload, begun if there is none; None when it is finished."""
-        session = await self._session(upload)
-        if session.finishing is None:
-            due = await self._run(lambda conn: steps.begin_finishing(conn, upload.id))
-            if due and session.finishing is None:  # nobody else began it meanwhile
-                session.percent = 0
-                session.finishing = asyncio.create_task(self._finish(session, upload))
-        return session.finishing
+        async with self._sessions.using(upload) as session:
+            if session.finishing is None:
+                due = await self._run(lambda conn: steps.begin_finishing(conn, upload.id))
+                self._sessions.check_cut()
+                if due and session.finishing is None:  # nobody else began it meanwhile
+                    session.percent = 0
+                    session.finishing = self._jobs.start(self._finish(session, upload))
+            return session.finishing
 
     async def cancel(self, upload_id: str) -> None:
         """Remove the upload and all its bytes, finished or not. Raises `Conflict`, `NotFound`."""
-        await asyncio.shield(self._cancel(upload_id))
+        await self._jobs.do(self._cancel(upload_id))
 
-    async def _cancel(self, upload_id: str) -> None:
-        upload = await self._run(lambda conn: steps.remove(conn, upload_id))
-        if upload.status == "complete":
-            if upload.final_path is not None:  # else another one has taken its place
-                await self._shelf.remove(upload.final_path)
-            return
+    async def _cancel(self, upload_id: str, since: float | None = None) -> None:
+        async with self._sessions.removing(upload_id):
+            upload = await self._run(lambda conn: steps.remove(conn, upload_id, since))
+            if upload.status != "complete":
+                await self._remove_draft(upload)
+                return
+        await self._files.remove(upload)
+
+    async def _remove_draft(self, upload: Upload) -> None:
         self._activity.open -= 1
-        session = self._sessions.pop(upload_id, None)
+        session = self._sessions.taken(upload.id)
         try:
             if session is None:
                 await self._shelf.drop(upload.handle)
@@ -222,7 +226,7 @@ class Uploads:
                 await session.dismiss(Gone("the upload was cancelled"))
                 await session.draft.discard()
         finally:
-            self._give_back(upload_id)
+            self._give_back(upload.id)
 
     async def touch(self, upload_id: str) -> Upload:
         """Let the upload live on from now."""
@@ -236,30 +240,37 @@ class Uploads:
         try:
             with self._activity.working():
                 await self._publish(session, upload)
+                self._on_end(await self.find(upload.id))
         except FilepipeError as error:  # it stays as it is; completing it again tries it again
             log.warning("upload cannot be recorded", upload=upload.id, reason=str(error))
-        else:
-            self._on_end(await self.find(upload.id))
         finally:
             session.finishing = None
 
     async def _publish(self, session: Session, upload: Upload) -> None:
-        try:
-            async with self._finishers:
-                await session.verify(upload.checksum_sha256)
-                path = PurePosixPath(upload.folder or "", upload.filename)
-                final = await session.publish(path, unique=upload.unique)
-        except FilepipeError as error:
-            reason = str(error)
-            log.warning("upload failed", upload=upload.id, reason=reason)
-            await self._run(lambda conn: records.fail(conn, upload.id, reason))
-        else:
+        path = PurePosixPath(upload.folder or "", upload.filename)
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                async with self._finishers:
+                    await session.verify(upload.checksum_sha256)
+                    # until it is recorded whose the file is, nobody replaces or removes it
+                    await held.enter_async_context(self._files.turn(str(path)))
+                    final = await session.publish(path, unique=upload.unique)
+            except FilepipeError as error:
+                await self._fail(session, upload, error)
+                return
             expires = self._expiry()
             await self._run(lambda conn: steps.complete(conn, upload.id, final, expires))
-            self._sessions.pop(upload.id, None)
-            self._activity.open -= 1
-            self._give_back(upload.id)
-            session.end()
+        self._sessions.taken(upload.id)
+        self._activity.open -= 1
+        self._give_back(upload.id)
+        session.end()
+
+    async def _fail(self, session: Session, upload: Upload, error: FilepipeError) -> None:
+        reason = str(error)
+        log.warning("upload failed", upload=upload.id, reason=reason)
+        await self._run(lambda conn: records.fail(conn, upload.id, reason))
+        if isinstance(error, StorageFailed):
+            await self._sessions.abandon(session, error)
 
     # -- reading
 
@@ -269,18 +280,13 @@ class Uploads:
 
         Raises `NotFound` when somebody has removed the file.
         """
-        meta = Metadata(length=upload.total_size, filename=upload.filename)
-        if upload.status != "complete":
-            yield await (await self._session(upload)).live(meta)
-            return
-        if upload.final_path is None:
-            raise NotFound("another upload has taken the place of this one")
-        kept = await self._shelf.open(upload.final_path)
-        try:
+        if upload.status == "complete":
             with self._activity.working():
-                yield await whole(upload.id, Whole(kept), meta)
-        finally:
-            await kept.close()
+                async with self._files.reading(upload) as channel:
+                    yield channel
+            return
+        async with self._sessions.using(upload) as session:
+            yield await session.live(Metadata(upload.total_size, filename=upload.filename))
 
     # -- the daemon's own
 
@@ -304,40 +310,27 @@ class Uploads:
         count = 0
         now = time.time()
         for upload in await self._run(lambda conn: records.expired(conn, now, 100)):
-            with contextlib.suppress(Conflict, NotFound):
-                await self.cancel(upload.id)
-                count += 1
+            session = self._sessions.get(upload.id)
+            if session is None or not session.receiving:
+                with contextlib.suppress(Conflict, NotFound):
+                    await self._jobs.do(self._cancel(upload.id, since=now))
+                    count += 1
         return count
 
-    async def aclose(self) -> None:
+    async def rest(self, seconds: float) -> int:
+        """Close the drafts that nobody has used for so long; how many that were."""
+        return await self._sessions.rest(seconds)
+
+    async def cut(self) -> None:
         """End everybody; what is acknowledged stays for the next start, and so does finishing."""
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            await session.dismiss(Draining("server is shutting down"))
-            if session.finishing is not None:
-                session.finishing.cancel()
-                await asyncio.wait({session.finishing})
-            await session.draft.close()
+        await self._sessions.cut(Draining("server is shutting down"))
+
+    async def aclose(self) -> None:
+        """Let go of everything, after `cut`."""
+        await self.cut()
+        await self._sessions.aclose()
 
     # -- what they share
-
-    async def _session(self, upload: Upload) -> Session:
-        """The session, opened anew after a restart. Raises `NotFound`, `StorageFailed`."""
-        while (session := self._sessions.get(upload.id)) is None:
-            async with self._opening.setdefault(upload.id, asyncio.Lock()):
-                if upload.id not in self._sessions:
-                    await asyncio.shield(self._open(upload))
-            self._opening.pop(upload.id, None)
-        return session
-
-    async def _open(self, upload: Upload) -> None:
-        draft = await self._shelf.reopen(upload.handle, plan_of(upload).total_size)
-        try:
-            stored = await self._run(lambda conn: steps.numbers(conn, upload.id))
-        except BaseException:
-            await draft.close()
-            raise
-        self._sessions[upload.id] = Session(upload.id, plan_of(upload), draft, stored)
 
     def _expiry(self) -> float:
         return time.time() + self._rules.ttl

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from filepipe.errors import DiskFull, FilepipeError, StorageFailed
+from filepipe.errors import DiskFull, Gone, StorageFailed
 from filepipe.testing import turns
 from tests.channels.memory_shelf import MemoryShelf
 from tests.channels.uploading import RULES, World
@@ -24,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 async def crash(world: World) -> None:
     """End it as kill -9 does: nothing is told to anybody, the disk stays as it is."""
-    sessions = world.uploads._sessions.values()
+    sessions = world.uploads._sessions._open.values()
     for job in [session.finishing for session in sessions if session.finishing is not None]:
         job.cancel()
     await turns()
@@ -34,22 +35,30 @@ async def crash(world: World) -> None:
 
 
 async def test_cancelled_while_it_is_opened_after_a_restart(path: Path) -> None:
-    """Whoever comes too late hears 404, and no draft stays open."""
+    """The draft is opened to its end, then removed; whoever wanted it hears of that."""
     shelf = MemoryShelf()
     first = await World.open(path, shelf)
     upload = await first.begin(BODY)
     await crash(first)
     world = await World.open(path, shelf)
     shelf.gates["reopen"] = asyncio.Event()
-    late = asyncio.create_task(world.put(upload, 0, BODY[:9]))
+    late = asyncio.create_task(world.uploads.put_part(upload, 0, endless()))
     while not world.activity.busy:
         await turns()
-    await world.uploads.cancel(upload.id)
+    cancelling = asyncio.create_task(world.uploads.cancel(upload.id))
+    await turns()
     shelf.gates["reopen"].set()
-    with pytest.raises(FilepipeError):
+    with pytest.raises(Gone):
         await late
+    await cancelling
     await world.aclose()
     assert (shelf.unnamed, world.activity.open) == ({}, 0)
+
+
+async def endless() -> AsyncIterator[bytes]:
+    """A body that begins, and says no more."""
+    yield b"*"
+    await asyncio.Event().wait()
 
 
 @pytest.mark.parametrize("ending", ["stop", "crash"])

@@ -1,0 +1,56 @@
+"""The files of finished uploads: each is read or removed only while it is that of its upload."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from filepipe.channels import upload_steps as steps
+from filepipe.channels.channel import Channel, Metadata
+from filepipe.channels.one_by_one import OneByOne
+from filepipe.channels.upload_session import Whole, whole
+from filepipe.channels.upload_steps import Run
+from filepipe.errors import NotFound
+from filepipe.records import uploads as records
+from filepipe.records.uploads import Upload
+from filepipe.storage.interface import Kept, Shelf
+
+
+class Files:
+    """The names that uploads have got; nobody replaces what is in `turn`."""
+
+    def __init__(self, run: Run, shelf: Shelf) -> None:
+        self._run = run
+        self._shelf = shelf
+        self._names = OneByOne()
+
+    def turn(self, path: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Nobody else replaces, opens or removes what is at `path`."""
+        return self._names.turn(path)
+
+    @contextlib.asynccontextmanager
+    async def reading(self, upload: Upload) -> AsyncIterator[Channel]:
+        """The content. Raises `NotFound` when it is not there any more, or another one."""
+        kept = await self._open(upload)
+        try:
+            if kept.size != upload.total_size:
+                raise NotFound("somebody has changed the file")
+            meta = Metadata(length=upload.total_size, filename=upload.filename)
+            yield await whole(upload.id, Whole(kept), meta)
+        finally:
+            await kept.close()
+
+    async def _open(self, upload: Upload) -> Kept:
+        async with self.turn(upload.final_path or ""):
+            path = (await self._run(lambda conn: steps.found(conn, upload.id))).final_path
+            if path is None:
+                raise NotFound("a later upload of the same name has replaced this one")
+            return await self._shelf.open(path)
+
+    async def remove(self, upload: Upload) -> None:
+        """The file, unless it is that of another one by now, and then its record."""
+        async with self.turn(upload.final_path or ""):
+            path = (await self._run(lambda conn: steps.found(conn, upload.id))).final_path
+            if path is not None:
+                await self._shelf.remove(path)
+            await self._run(lambda conn: records.delete(conn, upload.id))

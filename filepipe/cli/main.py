@@ -71,6 +71,19 @@ app.command(
     was sent and breaks off cannot be resumed, as it is stored nowhere: it has to be sent again.""",
 )
 app.command(
+    "filepipe.cli.upload:upload",
+    name="upload",
+    help="""Upload files in parts, to be kept: durable, verified, resumed after whatever happens.
+
+    Several parts go side by side. What stopped an upload may be anything: the same command goes on
+    from there. Needs the server's API key.""",
+)
+app.command(
+    "filepipe.cli.uploads:app",
+    name="uploads",
+    help="List, look at and remove what was uploaded in parts.",
+)
+app.command(
     "filepipe.cli.channel:app",
     name="channel",
     help="Pass messages through channels: each goes to one program, in order.",

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
@@ -17,6 +18,8 @@ from filepipe.sizes import parse_duration
 
 if TYPE_CHECKING:
     from yarl import URL
+
+    from filepipe.client import Client
 
 DEFAULT_URL: Final = "http://127.0.0.1:3000"
 
@@ -30,6 +33,32 @@ FILE_PARAMETER = Parameter(allow_leading_hyphen=True, validator=_not_an_option)
 Output = Annotated[str, Parameter(name=("--output", "-o")), FILE_PARAMETER]
 Server = Annotated[str, Parameter(env_var="FILEPIPE_URL")]
 Quiet = Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", show_default=False)]
+AsJson = Annotated[bool, Parameter(name="--json", negative="", show_default=False)]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Uploader:
+    """A server, and the file with the key to its uploads."""
+
+    url: Annotated[str, Parameter(env_var="FILEPIPE_URL", help="The server.")] = DEFAULT_URL
+    api_key_file: Annotated[
+        Path | None,
+        Parameter(
+            env_var="FILEPIPE_API_KEY_FILE",
+            metavar="FILE",
+            help="A file with the server's API key; else FILEPIPE_API_KEY is the key.",
+        ),
+    ] = None
+
+    def client(self) -> Client:
+        """Make a client that may use the uploads there; without a key the command ends."""
+        from filepipe.client import Client
+
+        return Client(self.url, api_key=_api_key(self.api_key_file))
+
+
+ANYBODY: Final = Uploader()
 
 
 def key_or_url(text: str) -> str | URL:
@@ -59,6 +88,22 @@ def seconds(option: str, text: str | None) -> float | None:
         return parse_duration(text)
     except ValueError as error:
         fail(f"{option}: {error}", MISUSED)
+
+
+def _api_key(file: Path | None) -> str:
+    # There is no option for the key itself: everybody on the machine can read command lines.
+    if file is None:
+        key = os.environ.get("FILEPIPE_API_KEY", "")
+    else:
+        try:
+            key = file.read_text()
+        except UnicodeDecodeError:
+            fail(f"{file}: holds no API key", MISUSED)
+        except OSError as error:
+            fail(f"{file}: {error.strerror}", MISUSED)
+    if not key.strip():
+        fail("there is no API key: give --api-key-file FILE, or set FILEPIPE_API_KEY", MISUSED)
+    return key.strip()
 
 
 def source_of(file: str) -> Path | BinaryIO:

@@ -16,9 +16,11 @@ from filepipe.client.errors import (
     SourceChanged,
     Unreachable,
 )
+from filepipe.client.parts_api import UploadInfo
 from filepipe.client.progress import Progress
 from filepipe.client.source import Source
 from filepipe.client.spoken import spoken_key
+from filepipe.client.uploads import UploadResult, Uploads
 
 __all__ = [
     "BadAddress",
@@ -40,5 +42,8 @@ __all__ = [
     "Source",
     "SourceChanged",
     "Unreachable",
+    "UploadInfo",
+    "UploadResult",
+    "Uploads",
     "spoken_key",
 ]

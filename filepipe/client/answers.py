@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from filepipe.protocols.disposition import parse_filename
 
 # A refusal of ours is one short sentence; a proxy's may be a page, of which nobody wants more.
 MAX_SENTENCE: Final = 500
+# Nobody waits longer than an hour because a server says so.
+MAX_PAUSE: Final = 3600
 
 _CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,19})-[0-9]{1,19}|\*)/([0-9]{1,19}|\*)")
 _STRONG = re.compile(r'"[\x21\x23-\x7e\x80-\U0010ffff]*"')
@@ -90,7 +93,12 @@ def content_range(header: str | None) -> tuple[int | None, int | None]:
 
 def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
     """Make the error that an answer of 300 or more stands for."""
-    sentence = _sentence(status, headers, body)
+    error = _refusal(status, headers, _sentence(status, headers, body))
+    error.retry_after = float(min(whole_number(headers.get("Retry-After")) or 0, MAX_PAUSE))
+    return error
+
+
+def _refusal(status: int, headers: Mapping[str, str], sentence: str) -> Refused:
     if status == 404:
         return NotThere(status, sentence)
     if status == 409:
@@ -104,14 +112,25 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refused:
 def _sentence(status: int, headers: Mapping[str, str], body: bytes) -> str:
     if 300 <= status < 400 and "Location" in headers:
         return f"the server points to {printable(headers['Location'])}: use that address"
-    if headers.get("Content-Type", "text/plain").startswith("text/plain"):
-        lines = printable(body.decode("utf-8", "replace")).splitlines()
+    kind = headers.get("Content-Type", "text/plain")
+    if kind.startswith(("text/plain", "application/json")):
+        text = _error_of(body) if kind.startswith("application/json") else body
+        lines = printable(text.decode("utf-8", "replace")).splitlines()
         if lines and lines[0].strip():
             return lines[0].strip()
     try:
         return http.HTTPStatus(status).phrase.lower()
     except ValueError:
         return "the server refused without a reason"
+
+
+def _error_of(body: bytes) -> bytes:
+    """The sentence of a refusal that is JSON, b"" if there is none."""
+    try:
+        sentence = json.loads(body)["error"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return b""
+    return sentence.encode("utf-8", "replace") if isinstance(sentence, str) else b""
 
 
 def printable(text: str) -> str:

@@ -23,6 +23,7 @@ from filepipe.client.resume import RETRY_WINDOW, Ask, fetch
 from filepipe.client.source import Source, open_body
 from filepipe.client.turns import Turns
 from filepipe.client.upload import Upload
+from filepipe.client.uploads import Uploads
 from filepipe.protocols.disposition import attachment
 
 # Below this, asking first costs more than sending for nothing.
@@ -33,15 +34,22 @@ class Client:
     """Speaks to the server at `url`; use it as an async context manager.
 
     `connect_timeout` bounds the connecting, `timeout` each silence of the server (None: as long
-    as it likes, for a pipe may be idle); both in seconds. Proxies are taken from the environment.
+    as it likes, for a pipe may be idle); both in seconds. `api_key` is for `uploads` only. Proxies
+    are taken from the environment.
     """
 
     def __init__(
-        self, url: str, *, connect_timeout: float = 10.0, timeout: float | None = None
+        self,
+        url: str,
+        *,
+        connect_timeout: float = 10.0,
+        timeout: float | None = None,
+        api_key: str | None = None,
     ) -> None:
         self._base = base_url(url)
         self._line = Line(connect_timeout, timeout)
         self.channels = Channels(self._base, self._line)
+        self.uploads = Uploads(self._base, self._line, api_key)
 
     async def __aenter__(self) -> Self:
         self._line.open()

@@ -40,7 +40,12 @@ class Unreachable(ClientError):
 
 
 class Refused(ClientError):
-    """The server answered with an error: `status`, and `sentence` in its own words."""
+    """The server answered with an error: `status`, and `sentence` in its own words.
+
+    `retry_after` is how many seconds it wants to be left alone.
+    """
+
+    retry_after = 0.0
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(f"{sentence} ({status})")

@@ -9,14 +9,14 @@ Rule 3: a file of another user, or a link, is not ours and is not touched.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
 import stat
 import time
 from pathlib import Path
 from typing import Any, Final
+
+from filepipe.client.own_files import locked, own, sync_folder
 
 # How much a power cut, or kill -9, may cost.
 CHECKPOINT_BYTES: Final = 64 * 1024 * 1024
@@ -42,7 +42,7 @@ class PartialFile:
         self.path = Path(os.path.realpath(self.path))
         self._data = self.path.with_name(self.path.name + ".part")
         self._note = self.path.with_name(self.path.name + ".part.json")
-        self._handle = _locked(self._data)
+        self._handle = locked(self._data, "another download is writing it")
         try:
             self._take_mode()
             if resume:
@@ -78,7 +78,7 @@ class PartialFile:
         self._sync()
         os.replace(self._data, self.path)
         self._note.unlink(missing_ok=True)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
         self._close()
         return self.path
 
@@ -121,7 +121,7 @@ class PartialFile:
 
     def _read_note(self) -> dict[str, Any]:
         try:
-            handle = _own(self._note, os.O_RDONLY)
+            handle = own(self._note, os.O_RDONLY)
         except FileNotFoundError:
             return {}
         with os.fdopen(handle, encoding="utf-8") as stream:
@@ -142,7 +142,7 @@ class PartialFile:
     def _checkpoint(self) -> None:
         self._sync()
         note = {"url": self._url, "etag": self.etag, "size": self.size}
-        handle = _own(self._note, os.O_WRONLY | os.O_CREAT)
+        handle = own(self._note, os.O_WRONLY | os.O_CREAT)
         try:
             # Written over, not anew: that needs no room on a full disk.
             os.ftruncate(handle, os.pwrite(handle, json.dumps(note).encode(), 0))
@@ -154,36 +154,3 @@ class PartialFile:
     def _close(self) -> None:
         os.close(self._handle)
         self._handle = -1
-
-
-def _locked(path: Path) -> int:
-    while True:
-        handle = _own(path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held the lock before may have renamed the file meanwhile.
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            raise OSError(errno.EBUSY, "another download is writing it", str(path)) from None
-        except FileNotFoundError:
-            pass
-        os.close(handle)
-
-
-def _own(path: Path, flags: int) -> int:
-    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
-    facts = os.fstat(handle)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
-        os.close(handle)
-        raise OSError(errno.EPERM, "is not a file of ours", str(path))
-    return handle
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -12,7 +12,9 @@ from filepipe import daemon
 from filepipe.cli.main import main
 from filepipe.config import Settings, describe
 from tests.cli.shell import Call, Shell
+from tests.cli.uploading import KEY, UploadShell
 from tests.client.fake_origin import FakeOrigin, OriginThread
+from tests.conftest import Daemon
 
 Serve = Callable[..., tuple[object, Settings | None]]
 
@@ -45,6 +47,24 @@ def call(shell: Shell, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
         return caught.value.code, *capfd.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="package")
+def uploads_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon that takes uploads, in parts of 1 MiB."""
+    environment = {"API_KEY": KEY, "CHUNK_SIZE_MB": "1"}
+    made = Daemon([], tmp_path_factory.mktemp("uploads"), env=environment)
+    yield made
+    made.kill()
+    made.assert_clean_log()
+
+
+@pytest.fixture
+def uploader(tmp_path: Path, uploads_daemon: Daemon) -> Iterator[UploadShell]:
+    """A shell whose server is that daemon."""
+    made = UploadShell(tmp_path, uploads_daemon)
+    yield made
+    made.close()
 
 
 @pytest.fixture

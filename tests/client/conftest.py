@@ -1,11 +1,13 @@
 """What the tests of the client share."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from filepipe.client import Client
 from tests.client.fake_origin import FakeOrigin
+from tests.client.fake_parts import FakeParts
 
 
 @pytest.fixture
@@ -27,4 +29,21 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 async def client(origin: FakeOrigin) -> AsyncIterator[Client]:
     """A client of that origin."""
     async with Client(origin.url) as made:
+        yield made
+
+
+@pytest.fixture
+async def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeParts]:
+    """A running server of uploads, without any; notes of the client go to the test's folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = FakeParts()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def uploader(parts: FakeParts) -> AsyncIterator[Client]:
+    """A client of that server."""
+    async with Client(parts.url, api_key="a key") as made:
         yield made

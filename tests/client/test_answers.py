@@ -98,3 +98,24 @@ def test_printable_is_harmless(text: str) -> None:
     shown = printable(text)
     assert len(shown) <= MAX_SENTENCE
     assert all(c.isprintable() or c == "\n" for c in shown)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"error": "no room", "status": 507}', "no room"),
+        (b'{"error": "one\\ntwo"}', "one"),
+        (b'{"error": 7}', "insufficient storage"),
+        (b"[" * 9999, "insufficient storage"),
+        (b"no json", "insufficient storage"),
+    ],
+)
+def test_a_refusal_that_is_json(body: bytes, expected: str) -> None:
+    """Its sentence is read, and what is none is not shown."""
+    assert refusal(507, {"Content-Type": "application/json"}, body).sentence == expected
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("7", 7.0), ("999999", 3600.0), ("soon", 0.0)])
+def test_when_to_ask_again(text: str, seconds: float) -> None:
+    """The server says it in seconds, and is not believed beyond an hour."""
+    assert refusal(503, {"Retry-After": text}, b"").retry_after == seconds

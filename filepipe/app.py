@@ -20,7 +20,8 @@ from filepipe.protocols.forwarding import WEBHOOKS, ForwardRules
 from filepipe.relay.plane import Plane
 from filepipe.service import Service, Spilling, watch_loop_lag
 from filepipe.shutdown import Shutdown
-from filepipe.upload_service import UploadPlaces, open_uploads
+from filepipe.upload_places import upload_places
+from filepipe.upload_service import open_uploads
 from filepipe.web.auto import Auto, Front, dialect_of
 from filepipe.web.connection import (
     Census,
@@ -42,15 +43,13 @@ from filepipe.web.routes.beam import Beam
 from filepipe.web.routes.file_pipe import FilePipe
 from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
-from filepipe.web.routes.uploads import UploadAccess, UploadsFront
+from filepipe.web.routes.uploads import UploadsFront
 from filepipe.web.small import SmallTransfers
 from filepipe.web.small_messages import HttpipeCounter
+from filepipe.web.upload_access import UploadAccess
 from filepipe.webhooks import Webhooks
 
 BACKLOG = 128
-
-UPLOAD_STORAGE = "local"
-"""The shelf of uploads."""
 
 READ_BUFFER = 64 * 1024
 
@@ -229,9 +228,6 @@ def _context(
 def _uploads(
     settings: Settings, service: Service, ended: asyncio.Event
 ) -> contextlib.AbstractAsyncContextManager[Uploads]:
-    private = settings.data_dir / "filepipe"
-    root = settings.local_storage_path or private / "uploads"
-    places = UploadPlaces(settings.database_path, f"{UPLOAD_STORAGE}:{root}", private / "parts")
     rules = UploadRules(
         settings.upload_ttl_hours * 3600.0,
         settings.complete_wait,
@@ -240,7 +236,11 @@ def _uploads(
         settings.max_finalizing,
     )
     return open_uploads(
-        places, service.accountant.disk, rules, lambda upload: ended.set(), service.uploads
+        upload_places(settings),
+        service.accountant.disk,
+        rules,
+        lambda upload: ended.set(),
+        service.uploads,
     )
 
 
@@ -251,7 +251,8 @@ def _access(settings: Settings, credentials: Credentials) -> UploadAccess:
         settings.chunk_size_mb * 1024 * 1024,
         settings.chunk_sizes == "balanced",
         settings.upload_names == "unique",
-        UPLOAD_STORAGE,
+        settings.storage_backend,
+        frozenset({settings.storage_backend, *settings.allowed_backends}),
         ForwardRules.parse(settings.webhook_allow, WEBHOOKS),
     )
 

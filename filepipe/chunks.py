@@ -34,11 +34,16 @@ class Plan:
         return number * self.chunk_size
 
 
-def plan(total_size: int, largest: int, *, balanced: bool) -> Plan:
-    """Cut `total_size` bytes into parts of at most `largest`. Raises `TooLarge`."""
+def plan(total_size: int, largest: int, *, balanced: bool, smallest: int = 0) -> Plan:
+    """Cut `total_size` bytes into parts of at most `largest`. Raises `TooLarge`.
+
+    All but the last have at least `smallest`, which counts more than `largest`.
+    """
+    largest = max(largest, smallest)
     count = -(-total_size // largest)
     if count > MOST_PARTS:
         raise TooLarge(f"total_size exceeds {MOST_PARTS} parts of {largest} bytes")
     if count == 0 or not balanced:
         return Plan(total_size, largest, count)
-    return Plan(total_size, -(-total_size // count), count)
+    size = max(-(-total_size // count), smallest)
+    return Plan(total_size, size, -(-total_size // size))

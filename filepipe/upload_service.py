@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from filepipe.accountant import Budget
+from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_plan import UploadRules
 from filepipe.channels.uploads import Uploads
-from filepipe.errors import FilepipeError
+from filepipe.errors import ConfigError, FilepipeError
 from filepipe.logs import get_logger
+from filepipe.records import uploads as records
 from filepipe.records.database import Database
 from filepipe.records.uploads import Upload
+from filepipe.storage.interface import Shelf
 from filepipe.storage.plugins import open_shelf
 
 log = get_logger("filepipe.uploads")
@@ -28,12 +31,24 @@ SWEEP = 600.0
 
 
 @dataclass(frozen=True, slots=True)
+class ShelfPlace:
+    """A shelf as `scheme:location`, which may hold a secret, and a folder of its own."""
+
+    url: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
 class UploadPlaces:
-    """Where uploads are kept: the records' file, a shelf as `scheme:location`, its own folder."""
+    """Where uploads are kept: the records' file, and the shelves by name.
+
+    Those of `needed` are opened, and where records name others, these too.
+    """
 
     database: Path
-    shelf: str
-    folder: Path
+    shelves: Mapping[str, ShelfPlace]
+    default: str
+    needed: Collection[str]
 
 
 @contextlib.asynccontextmanager
@@ -46,24 +61,38 @@ async def open_uploads(
 ) -> AsyncIterator[Uploads]:
     """The engine, with what a crash left set right; on leaving, everybody is ended.
 
-    Raises `ConfigError` where the records or the shelf cannot be used.
+    Raises `ConfigError` where the records or a needed shelf cannot be used.
     """
-    database = await Database.open(places.database)
-    try:
-        shelf = await asyncio.to_thread(open_shelf, places.shelf, places.folder)
-        uploads = Uploads(database, shelf, disk, rules, on_end, activity)
+    async with contextlib.AsyncExitStack() as life:
+        database = await Database.open(places.database)
+        life.push_async_callback(database.aclose)
+        shelves = await _shelves(places, database, life)
+        uploads = Uploads(database, shelves, disk, rules, on_end, activity)
+        await uploads.recover()
+        life.push_async_callback(uploads.aclose)
+        life.callback(asyncio.create_task(_sweep(uploads)).cancel)
+        yield uploads
+
+
+async def _shelves(
+    places: UploadPlaces, database: Database, life: contextlib.AsyncExitStack
+) -> Shelves:
+    """Open the shelves, each to be closed at the end of `life`."""
+    known = await database.run(records.storages)
+    opened: dict[str, Shelf] = {}
+    for name, place in places.shelves.items():
+        if name not in places.needed and name not in known:
+            continue
         try:
-            await uploads.recover()
-            sweeping = asyncio.create_task(_sweep(uploads))
-            try:
-                yield uploads
-            finally:
-                sweeping.cancel()
-                await uploads.aclose()
-        finally:
-            await shelf.aclose()
-    finally:
-        await database.aclose()
+            shelf = await asyncio.to_thread(open_shelf, place.url, place.folder)
+        except ConfigError as error:
+            if name in places.needed:
+                raise
+            log.warning("uploads cannot be reached", storage=name, reason=str(error))
+        else:
+            opened[name] = shelf
+            life.push_async_callback(shelf.aclose)
+    return Shelves(opened, places.default)
 
 
 async def _sweep(uploads: Uploads) -> None:

@@ -39,6 +39,17 @@ def test_balanced_parts_are_found_by_dividing(total: int, largest: int) -> None:
         assert found.chunk_size >= 5 * MIB
 
 
+@given(st.integers(0, 10**11), st.integers(1, 99 * MIB), st.booleans())
+def test_parts_are_not_too_small(total: int, largest: int, balanced: bool) -> None:
+    """Where a storage takes no small ones, only the last one is small."""
+    if -(-total // max(largest, 5 * MIB)) > MOST_PARTS:
+        return
+    found = plan(total, largest, balanced=balanced, smallest=5 * MIB)
+    assert found.count <= 1 or found.chunk_size >= 5 * MIB
+    assert found.chunk_size <= max(largest, 5 * MIB)
+    assert sum(map(found.size_of, range(found.count))) == total
+
+
 def test_nothing_has_no_part() -> None:
     """The size of a part is told all the same."""
     assert (plan(0, 50, balanced=True).count, plan(0, 50, balanced=True).chunk_size) == (0, 50)

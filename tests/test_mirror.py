@@ -14,6 +14,8 @@ ELSEWHERE = {
     "backends/filepipe_backends/calls.py": "tests/backends/test_file_cancelled.py",
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/channels/upload_activity.py": "tests/channels/test_uploads.py",
+    "filepipe/channels/upload_queries.py": "tests/channels/test_uploads.py",
+    "filepipe/config/declaration.py": "tests/config/test_description.py",
     "filepipe/channels/upload_plan.py": "tests/channels/test_uploads.py",
     "filepipe/daemon.py": "tests/scenarios/test_drain.py",
     "filepipe/errors.py": "tests/docs/test_reference.py",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,9 +16,10 @@ from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_plan import UploadRules, Wanted
 from filepipe.channels.uploads import Uploads
 from filepipe.chunks import plan
-from filepipe.errors import ConfigError, StorageFailed
+from filepipe.errors import ConfigError, StorageFailed, Unavailable
+from filepipe.records import uploads as records
 from filepipe.testing import turns
-from filepipe.upload_service import UploadPlaces, open_uploads
+from filepipe.upload_service import ShelfPlace, UploadPlaces, open_uploads
 
 Open = Callable[..., Any]
 
@@ -26,10 +28,11 @@ Open = Callable[..., Any]
 def opening(tmp_path: Path) -> Open:
     """Open uploads that live for `ttl` seconds."""
 
-    def opened(ttl: float = 100.0, shelf: str | None = None) -> Any:
-        places = UploadPlaces(
-            tmp_path / "uploads.db", shelf or f"local:{tmp_path / 'root'}", tmp_path / "parts"
-        )
+    def opened(ttl: float = 100.0, shelf: str | None = None, more: tuple[str, ...] = ()) -> Any:
+        place = ShelfPlace(shelf or f"local:{tmp_path / 'root'}", tmp_path / "parts")
+        other = ShelfPlace("none:", tmp_path / "other")
+        shelves = {"local": place, "other": other}
+        places = UploadPlaces(tmp_path / "uploads.db", shelves, "local", {"local", *more})
         rules = UploadRules(ttl, 5.0, None, 10, 1)
         return open_uploads(
             places, Budget("disk", None), rules, lambda upload: None, UploadActivity()
@@ -38,9 +41,9 @@ def opening(tmp_path: Path) -> Open:
     return opened
 
 
-async def begin(uploads: Uploads) -> str:
+async def begin(uploads: Uploads, storage: str = "local") -> str:
     """Begin one of ten bytes."""
-    wanted = Wanted(PurePosixPath("name"), plan(10, 10, balanced=True), "local", True, None, None)
+    wanted = Wanted(PurePosixPath("name"), plan(10, 10, balanced=True), storage, True, None, None)
     return (await uploads.begin("me", wanted)).id
 
 
@@ -93,3 +96,26 @@ async def test_a_shelf_that_cannot_be_opened(opening: Open, tmp_path: Path) -> N
             pass
     async with opening() as uploads:
         assert await uploads.listing("me", 9, None) == []
+
+
+async def test_a_shelf_that_is_needed_no_more(opening: Open, tmp_path: Path) -> None:
+    """Its uploads wait for it; the others go on."""
+    async with opening() as uploads:
+        there = await begin(uploads)
+        record = replace(await uploads.find(there), id="there", handle="there", storage="other")
+        await uploads.database.run(lambda conn: records.insert(conn, record))
+    with pytest.raises(ConfigError, match="no known kind"):
+        async with opening(more=("other",)):
+            pass
+    async with opening() as uploads:
+        with pytest.raises(Unavailable, match="the storage other is not set up here"):
+            await uploads.put_part(await uploads.find("there"), 0, _nothing())
+        with pytest.raises(Unavailable):
+            await begin(uploads, "other")
+        assert (await uploads.find(await begin(uploads))).status == "pending"
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    """A body that is never read."""
+    raise AssertionError
+    yield b""

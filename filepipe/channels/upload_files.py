@@ -8,20 +8,21 @@ from collections.abc import AsyncIterator
 from filepipe.channels import upload_steps as steps
 from filepipe.channels.channel import Channel, Metadata
 from filepipe.channels.one_by_one import OneByOne
+from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_session import Whole, whole
 from filepipe.channels.upload_steps import Run
 from filepipe.errors import NotFound
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
-from filepipe.storage.interface import Kept, Shelf
+from filepipe.storage.interface import Addressed, Kept
 
 
 class Files:
     """The names that uploads have got; nobody replaces what is in `turn`."""
 
-    def __init__(self, run: Run, shelf: Shelf) -> None:
+    def __init__(self, run: Run, shelves: Shelves) -> None:
         self._run = run
-        self._shelf = shelf
+        self._shelves = shelves
         self._names = OneByOne()
 
     def turn(self, path: str) -> contextlib.AbstractAsyncContextManager[None]:
@@ -42,15 +43,25 @@ class Files:
 
     async def _open(self, upload: Upload) -> Kept:
         async with self.turn(upload.final_path or ""):
-            path = (await self._run(lambda conn: steps.found(conn, upload.id))).final_path
-            if path is None:
-                raise NotFound("a later upload of the same name has replaced this one")
-            return await self._shelf.open(path)
+            return await self._shelves.of(upload.storage).open(await self._path(upload))
+
+    async def _path(self, upload: Upload) -> str:
+        path = (await self._run(lambda conn: steps.found(conn, upload.id))).final_path
+        if path is None:
+            raise NotFound("a later upload of the same name has replaced this one")
+        return path
+
+    async def address(self, upload: Upload) -> str | None:
+        """Where else it can be read, if its shelf has such a place. Raises `NotFound`."""
+        shelf = self._shelves.of(upload.storage)
+        if not isinstance(shelf, Addressed):
+            return None
+        return await shelf.address(await self._path(upload), upload.filename)
 
     async def remove(self, upload: Upload) -> None:
         """The file, unless it is that of another one by now, and then its record."""
         async with self.turn(upload.final_path or ""):
             path = (await self._run(lambda conn: steps.found(conn, upload.id))).final_path
             if path is not None:
-                await self._shelf.remove(path)
+                await self._shelves.of(upload.storage).remove(path)
             await self._run(lambda conn: records.delete(conn, upload.id))

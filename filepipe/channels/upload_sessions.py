@@ -14,20 +14,20 @@ from collections.abc import AsyncIterator
 
 from filepipe.channels import upload_steps as steps
 from filepipe.channels.one_by_one import OneByOne, ToTheEnd
+from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_plan import plan_of
 from filepipe.channels.upload_session import Session
 from filepipe.channels.upload_steps import Run
 from filepipe.errors import FilepipeError
 from filepipe.records.uploads import Upload
-from filepipe.storage.interface import Shelf
 
 
 class Sessions:
     """The open sessions by upload; `run` does one transaction."""
 
-    def __init__(self, run: Run, shelf: Shelf, jobs: ToTheEnd) -> None:
+    def __init__(self, run: Run, shelves: Shelves, jobs: ToTheEnd) -> None:
         self._run = run
-        self._shelf = shelf
+        self._shelves = shelves
         self._jobs = jobs
         self._open: dict[str, Session] = {}
         self._turns = OneByOne()
@@ -65,7 +65,8 @@ class Sessions:
             self.check_cut()
             stored = await self._run(lambda conn: steps.numbers(conn, upload.id))
             plan = plan_of(upload)
-            draft = await self._shelf.reopen(upload.handle, plan.total_size)
+            shelf = self._shelves.of(upload.storage)
+            draft = await shelf.reopen(upload.handle, plan.total_size)
             await self.add(Session(upload.id, plan, draft, stored, self._jobs))
             self.check_cut()
 

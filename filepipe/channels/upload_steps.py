@@ -69,7 +69,7 @@ def begin_finishing(connection: sqlite3.Connection, upload_id: str) -> bool:
 
 def complete(connection: sqlite3.Connection, upload_id: str, path: str, expires: float) -> None:
     """The upload is at `path` now, and no earlier one any more that was there."""
-    records.displace(connection, path)
+    records.displace(connection, found(connection, upload_id).storage, path)
     records.complete(connection, upload_id, path, expires)
 
 

@@ -12,20 +12,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import PurePosixPath
-from typing import TypeVar
 
 from filepipe.accountant import Budget
 from filepipe.channels import upload_steps as steps
 from filepipe.channels.channel import Channel, Metadata
 from filepipe.channels.one_by_one import ToTheEnd
+from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_plan import UploadRules, Wanted, new_record, plan_of
+from filepipe.channels.upload_queries import UploadQueries
 from filepipe.channels.upload_session import Session, digest_of
 from filepipe.channels.upload_sessions import Sessions
 from filepipe.errors import (
@@ -43,56 +43,42 @@ from filepipe.logs import get_logger
 from filepipe.records import uploads as records
 from filepipe.records.database import Database
 from filepipe.records.uploads import Part, Upload
-from filepipe.storage.interface import Shelf
+from filepipe.storage.interface import Traits
 
 log = get_logger("filepipe.uploads")
 
-T = TypeVar("T")
 
-
-class Uploads:
+class Uploads(UploadQueries):
     """Every upload; `on_end` is told of those that were completed or have failed."""
 
     def __init__(
         self,
         database: Database,
-        shelf: Shelf,
+        shelves: Shelves,
         disk: Budget,
         rules: UploadRules,
         on_end: Callable[[Upload], None],
         activity: UploadActivity,
     ) -> None:
-        self.database = database
-        self._shelf = shelf
+        super().__init__(database, rules)
+        self._shelves = shelves
         self._disk = disk
-        self._rules = rules
         self._on_end = on_end
         self._activity = activity
         self._jobs = ToTheEnd()
-        self._sessions = Sessions(self._run, shelf, self._jobs)
-        self._files = Files(self._run, shelf)
+        self._sessions = Sessions(self._run, shelves, self._jobs)
+        self._files = Files(self._run, shelves)
         self._finishers = asyncio.Semaphore(rules.finishing_at_once)
         self._taken: dict[str, int] = {}
 
-    async def find(self, upload_id: str) -> Upload:
-        """The record. Raises `NotFound`."""
-        return await self._run(lambda conn: steps.found(conn, upload_id))
-
-    async def parts(self, upload_id: str) -> list[Part]:
-        """The parts that are here, in order."""
-        return await self._run(lambda conn: records.parts(conn, upload_id))
-
-    async def stored_parts(self, upload_id: str) -> int:
-        """How many that are."""
-        return await self._run(lambda conn: records.stored_parts(conn, upload_id))
-
-    async def listing(self, principal: str, limit: int, before: str | None) -> list[Upload]:
-        """A page of the uploads, the newest first; of those after the upload `before`."""
-        return await self._run(lambda conn: records.listing(conn, principal, limit, before))
+    def traits(self, storage: str) -> Traits:
+        """What a plan has to know of the storage. Raises `Unavailable`."""
+        return self._shelves.of(storage).traits
 
     async def trouble(self) -> str | None:
         """Why nothing can be stored, if so."""
-        return await self._shelf.check() or self.database.check()
+        shelf = self._shelves.of(self._shelves.default)
+        return await shelf.check() or self.database.check()
 
     def percent(self, upload: Upload) -> int:
         """How far the finishing is."""
@@ -111,10 +97,14 @@ class Uploads:
         return await self._jobs.do(self._begin(str(uuid.uuid4()), principal, wanted))
 
     async def _begin(self, upload_id: str, principal: str, wanted: Wanted) -> Upload:
-        self._disk.take(wanted.plan.total_size)
-        self._taken[upload_id] = wanted.plan.total_size
+        shelf, size = self._shelves.of(wanted.storage), wanted.plan.total_size
+        if shelf.traits.local_disk:
+            self._disk.take(size)
+            self._taken[upload_id] = size
         try:
-            draft = await self._shelf.begin(upload_id, wanted.plan.total_size)
+            # a whole that is to be verified first is not made under its name
+            name = wanted.path if wanted.checksum is None else None
+            draft = await shelf.begin(upload_id, size, name)
             try:
                 upload = new_record(upload_id, principal, wanted, draft.handle, self._expiry())
                 await self._run(lambda conn: steps.insert(conn, upload, self._rules.max_open))
@@ -221,18 +211,12 @@ class Uploads:
         session = self._sessions.taken(upload.id)
         try:
             if session is None:
-                await self._shelf.drop(upload.handle)
+                await self._shelves.of(upload.storage).drop(upload.handle)
             else:
                 await session.dismiss(Gone("the upload was cancelled"))
                 await session.draft.discard()
         finally:
             self._give_back(upload.id)
-
-    async def touch(self, upload_id: str) -> Upload:
-        """Let the upload live on from now."""
-        now, expires = time.time(), self._expiry()
-        await self._run(lambda conn: records.touch(conn, upload_id, now, expires))
-        return await self.find(upload_id)
 
     # -- finishing
 
@@ -285,8 +269,14 @@ class Uploads:
                 async with self._files.reading(upload) as channel:
                     yield channel
             return
+        if not self._shelves.of(upload.storage).traits.live:
+            raise Conflict("the upload is not complete, and its storage shows only wholes")
         async with self._sessions.using(upload) as session:
             yield await session.live(Metadata(upload.total_size, filename=upload.filename))
+
+    async def address(self, upload: Upload) -> str | None:
+        """Where else the content can be read, if the storage has such a place for it."""
+        return await self._files.address(upload) if upload.status == "complete" else None
 
     # -- the daemon's own
 
@@ -294,9 +284,7 @@ class Uploads:
         """After a start: remove what no record names, go on with what was being finished."""
         kept = await self._run(records.handles)
         self._activity.open = len(kept)
-        for handle in await self._shelf.drafts():
-            if handle not in kept:
-                await self._shelf.drop(handle)
+        await self._shelves.tidy(kept)
         for upload in await self._run(
             lambda conn: records.reset_finalizing(conn, "Server restarted during finalization")
         ):
@@ -332,11 +320,5 @@ class Uploads:
 
     # -- what they share
 
-    def _expiry(self) -> float:
-        return time.time() + self._rules.ttl
-
     def _give_back(self, upload_id: str) -> None:
         self._disk.give(self._taken.pop(upload_id, 0))
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await self.database.run(work)

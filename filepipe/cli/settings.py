@@ -48,7 +48,7 @@ _NO_VALUE = {"size": "unlimited", "duration": "unlimited", "number": "auto"}
 def _for_people(setting: Description, value: Any) -> str:
     if value is None:
         return _NO_VALUE.get(setting.kind, "none")
-    if setting.kind == "secret":
+    if setting.hidden:
         return "given, not shown"
     if setting.kind == "size":
         return format_size(value)

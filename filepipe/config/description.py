@@ -9,9 +9,14 @@ from pydantic import PlainValidator
 from pydantic.fields import FieldInfo
 
 from filepipe.config import folders, values
-from filepipe.config.settings import Names, Settings
+from filepipe.config.backends import BackendSettings
+from filepipe.config.declaration import Names
+from filepipe.config.settings import Settings
 
-SettingKind = Literal["switch", "list", "size", "duration", "number", "text", "secret"]
+SettingKind = Literal["switch", "list", "size", "duration", "number", "text", "secret", "password"]
+
+HIDDEN = ("secret", "password")
+"""The kinds whose values are not shown."""
 
 _KINDS: dict[object, SettingKind] = {
     folders.max_disk: "size",
@@ -24,12 +29,16 @@ _KINDS: dict[object, SettingKind] = {
     values.count_or_auto: "number",
     values.secret: "secret",
     values.header_secret: "secret",
+    values.password: "password",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a person may know about one setting; a secret has no flag."""
+    """What a person may know about one setting; one that is hidden has no flag.
+
+    A secret is one that we can make up, a password is somebody else's.
+    """
 
     name: str
     flag: str
@@ -39,10 +48,16 @@ class Description:
     meaning: str
     kind: SettingKind
 
+    @property
+    def hidden(self) -> bool:
+        """Whether its value is not shown."""
+        return self.kind in HIDDEN
+
 
 def describe() -> tuple[Description, ...]:
-    """Every setting, in the order in which they are shown."""
-    return tuple(_description(name) for name in Settings.model_fields)
+    """Every setting, in the order in which they are shown: the backends of uploads at the end."""
+    names = sorted(Settings.model_fields, key=lambda name: name in BackendSettings.model_fields)
+    return tuple(map(_description, names))
 
 
 def _description(name: str) -> Description:
@@ -53,7 +68,7 @@ def _description(name: str) -> Description:
     return Description(
         name=name,
         # Everybody on this machine can read the command line.
-        flag="" if kind == "secret" else "--" + name.replace("_", "-"),
+        flag="" if kind in HIDDEN else "--" + name.replace("_", "-"),
         short=names.short,
         variables=(f"FILEPIPE_{name.upper()}", *names.bare),
         default=default.lower() if isinstance(info.default, bool) else default,

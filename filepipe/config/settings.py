@@ -7,14 +7,15 @@ that hold `docs/reference/settings.md` complete.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, PlainValidator, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from filepipe.config import folders, values
+from filepipe.config.backends import BackendSettings
+from filepipe.config.declaration import Names, choice, setting
 from filepipe.config.listen import PROTOCOLS, Listen, Scheme
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -23,15 +24,6 @@ Dashboard = Literal["keys", "counts", "off"]
 Chunks = Literal["balanced", "fixed"]
 UploadNames = Literal["unique", "overwrite"]
 Interim = Literal["auto", "always", "never"]
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """How a setting is called outside TOML: `bare` variables follow FILEPIPE_<NAME>."""
-
-    short: str = ""
-    bare: tuple[str, ...] = ()
-    default: str = field(default="", kw_only=True)  # for people, where the value is computed
 
 
 def _listen(value: object) -> tuple[str, ...]:
@@ -43,16 +35,7 @@ def _listen(value: object) -> tuple[str, ...]:
     return addresses
 
 
-def _choice(*choices: str) -> PlainValidator:
-    return PlainValidator(lambda value: values.choice(value, *choices))
-
-
-def _setting(default: Any, meaning: str) -> Any:
-    """Declare a field whose default is written, and checked, as a person would write it."""
-    return Field(default, description=meaning, validate_default=True)
-
-
-class Settings(BaseSettings):
+class Settings(BackendSettings):
     """All settings of the daemon, read once and never changed.
 
     Building one reads no environment and no file; `load_settings` does.
@@ -64,12 +47,12 @@ class Settings(BaseSettings):
         tuple[str, ...],
         PlainValidator(_listen),
         Names("-l", ("LISTEN", "SERVER_PORT", "PORT"), default="0.0.0.0:3000"),
-    ] = _setting(
+    ] = setting(
         ("0.0.0.0:3000",),
         "Address to listen on: HOST:PORT, [IPV6]:PORT, :PORT for every interface, unix:PATH or "
         "fd:NAME, with http:// or https:// before it and =PROTOCOL after it if wanted; repeatable.",
     )
-    protocol: Annotated[str, _choice(*PROTOCOLS), Names()] = _setting(
+    protocol: Annotated[str, choice(*PROTOCOLS), Names()] = setting(
         "auto",
         f"Protocol of listeners that name none: {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}.",
     )
@@ -85,180 +68,174 @@ class Settings(BaseSettings):
         description="Folder in which the daemon makes its own private folder filepipe/.",
         validate_default=True,
     )
-    storage: Annotated[values.StorageUrl, Names()] = _setting(
+    storage: Annotated[values.StorageUrl, Names()] = setting(
         "file:",
         "Where bytes beyond memory go, as SCHEME:LOCATION; without a location it is "
         "DATA_DIR/filepipe/spill.",
     )
-    max_memory: Annotated[values.Limit, Names("-M", ("MAX_MEMORY",))] = _setting(
+    max_memory: Annotated[values.Limit, Names("-M", ("MAX_MEMORY",))] = setting(
         "256 MiB", "Bytes of all bodies together that memory may hold, or unlimited."
     )
     max_disk: Annotated[
         int | None,
         PlainValidator(folders.max_disk),
         Names("-D", ("MAX_DISK",), default="auto: 90 % of what is free in DATA_DIR at start"),
-    ] = _setting("auto", "Bytes of all bodies together that the storage may hold, or unlimited.")
-    spill_threshold: Annotated[values.Size, Names("-s", ("SPILL_THRESHOLD",))] = _setting(
+    ] = setting("auto", "Bytes of all bodies together that the storage may hold, or unlimited.")
+    spill_threshold: Annotated[values.Size, Names("-s", ("SPILL_THRESHOLD",))] = setting(
         "1 MiB", "Bytes of one body that stay in memory; beyond them it moves to the storage."
     )
-    max_body_size: Annotated[values.Limit, Names()] = _setting(
+    max_body_size: Annotated[values.Limit, Names()] = setting(
         "unlimited", "Bytes that one body may have, or unlimited."
     )
-    max_keys: Annotated[values.Count, Names()] = _setting(
+    max_keys: Annotated[values.Count, Names()] = setting(
         10000, "Keys that may exist at the same time, and also readers that may wait for one."
     )
     max_connections: Annotated[
         values.CountOrAuto, Names(default="auto: what the limit of open files allows")
-    ] = _setting("auto", "Connections that may be open at the same time.")
-    wait: Annotated[values.Duration, Names()] = _setting(
+    ] = setting("auto", "Connections that may be open at the same time.")
+    wait: Annotated[values.Duration, Names()] = setting(
         "60 seconds",
         "How long a GET waits for its writer, and a sender for its receivers (auto, beam); the "
         "protocol file-pipe has its own 5 seconds.",
     )
-    max_wait: Annotated[values.Duration, Names()] = _setting(
+    max_wait: Annotated[values.Duration, Names()] = setting(
         "1 hour", "The longest wait that a request may ask for with ?wait= or Prefer."
     )
-    piping_wait: Annotated[values.Timeout, Names()] = _setting(
+    piping_wait: Annotated[values.Timeout, Names()] = setting(
         "24 hours", "How long senders and receivers wait for each other at most (piping)."
     )
-    request_timeout: Annotated[values.TimeLimit, Names("-r", ("REQUEST_TIMEOUT",))] = _setting(
+    request_timeout: Annotated[values.TimeLimit, Names("-r", ("REQUEST_TIMEOUT",))] = setting(
         "unlimited",
         "How long producers and consumers of a channel wait for each other (httpipe), or "
         "unlimited.",
     )
-    heartbeat: Annotated[values.Duration, Names()] = _setting(
+    heartbeat: Annotated[values.Duration, Names()] = setting(
         "0 seconds",
         "Time between the lines that a sender gets while it waits, lest a proxy cuts it off "
         "(piping); 0 for no such lines.",
     )
-    max_receivers: Annotated[values.Count, Names()] = _setting(
+    max_receivers: Annotated[values.Count, Names()] = setting(
         64, "The most receivers that one sender may ask for with ?n=."
     )
-    local_storage_path: Annotated[
-        values.OptionalFolder,
-        Names("", ("LOCAL_STORAGE_PATH",), default="DATA_DIR/filepipe/uploads"),
-    ] = _setting("", "Folder in which finished uploads get their names.")
-    chunk_size_mb: Annotated[values.Count, Names("", ("CHUNK_SIZE_MB",))] = _setting(
+    chunk_size_mb: Annotated[values.Count, Names("", ("CHUNK_SIZE_MB",))] = setting(
         50, "The most MiB of one part of an upload."
     )
-    chunk_sizes: Annotated[Chunks, _choice("balanced", "fixed"), Names()] = _setting(
+    chunk_sizes: Annotated[Chunks, choice("balanced", "fixed"), Names()] = setting(
         "balanced",
         "Whether the parts of an upload are all of one size below the most (balanced), or each is "
         "as large as it may be (fixed); the last one is as small as it is.",
     )
-    upload_names: Annotated[UploadNames, _choice("unique", "overwrite"), Names()] = _setting(
+    upload_names: Annotated[UploadNames, choice("unique", "overwrite"), Names()] = setting(
         "unique",
         "Whether an upload whose name is taken gets another one (unique) or replaces what is there "
         "(overwrite); a request may say otherwise.",
     )
-    upload_ttl_hours: Annotated[values.Count, Names("", ("UPLOAD_TTL_HOURS",))] = _setting(
+    upload_ttl_hours: Annotated[values.Count, Names("", ("UPLOAD_TTL_HOURS",))] = setting(
         24, "Hours after which an upload is removed that nobody has gone on with."
     )
-    complete_wait: Annotated[values.Duration, Names("", ("COMPLETE_WAIT",))] = _setting(
+    complete_wait: Annotated[values.Duration, Names("", ("COMPLETE_WAIT",))] = setting(
         "20 seconds", "How long completing an upload may wait for its end before it answers 202."
     )
-    max_finalizing: Annotated[values.Count, Names("", ("MAX_CONCURRENT_FINALIZATIONS",))] = (
-        _setting(4, "Uploads that may be finished at the same time.")
+    max_finalizing: Annotated[values.Count, Names("", ("MAX_CONCURRENT_FINALIZATIONS",))] = setting(
+        4, "Uploads that may be finished at the same time."
     )
-    max_upload_size: Annotated[values.Limit, Names()] = _setting(
+    max_upload_size: Annotated[values.Limit, Names()] = setting(
         "unlimited", "Bytes that one upload may have, or unlimited."
     )
-    max_uploads: Annotated[values.Count, Names()] = _setting(
+    max_uploads: Annotated[values.Count, Names()] = setting(
         1000, "Uploads that one caller may have begun and not completed."
     )
-    interim_answers: Annotated[Interim, _choice("auto", "always", "never"), Names()] = _setting(
+    interim_answers: Annotated[Interim, choice("auto", "always", "never"), Names()] = setting(
         "auto",
         "Whether the sender of a resumable upload is told while it sends (status 104) where to go "
         "on: unless a proxy shows itself, since many break on it (auto), always, or never.",
     )
-    retention: Annotated[values.Duration, Names()] = _setting(
+    retention: Annotated[values.Duration, Names()] = setting(
         "60 seconds",
         "How long a body is kept after its end or after its last reader left, whichever is later.",
     )
-    resume_window: Annotated[values.Duration, Names()] = _setting(
+    resume_window: Annotated[values.Duration, Names()] = setting(
         "60 seconds",
         "How long the readers of a pipe that began with Content-Range wait for a sender who lost "
         "the connection.",
     )
-    max_retention: Annotated[values.Duration, Names()] = _setting(
+    max_retention: Annotated[values.Duration, Names()] = setting(
         "1 hour", "The longest retention that a request may ask for with ?max-age=."
     )
-    allow_delete: Annotated[values.Switch, Names()] = _setting(
+    allow_delete: Annotated[values.Switch, Names()] = setting(
         default=False, meaning="Let DELETE remove a key; a channel can always be removed."
     )
     forward_allow: Annotated[values.Targets, Names("", ("FORWARD_ALLOW",), default="none")] = (
-        _setting(
+        setting(
             (),
             "Host name, address or CIDR to which X-Forward-Url may lead, or * for any; repeatable.",
         )
     )
-    forward_stall: Annotated[values.Timeout, Names()] = _setting(
+    forward_stall: Annotated[values.Timeout, Names()] = setting(
         "30 seconds", "How long the target of X-Forward-Url may take no byte."
     )
     webhook_allow: Annotated[values.Targets, Names("", ("WEBHOOK_ALLOW",), default="none")] = (
-        _setting(
+        setting(
             (),
             "Host name, address or CIDR to which the webhook_url of an upload may lead, or * for "
             "any; repeatable.",
         )
     )
-    head_timeout: Annotated[values.Timeout, Names()] = _setting(
+    head_timeout: Annotated[values.Timeout, Names()] = setting(
         "10 seconds", "How long a client may take to send the head of a request."
     )
-    keepalive_timeout: Annotated[values.Duration, Names()] = _setting(
+    keepalive_timeout: Annotated[values.Duration, Names()] = setting(
         "30 seconds", "How long a connection may wait for its next request."
     )
-    idle_timeout: Annotated[values.Timeout, Names()] = _setting(
+    idle_timeout: Annotated[values.Timeout, Names()] = setting(
         "24 hours", "How long the writer of a live key may send no byte."
     )
-    stall_timeout: Annotated[values.Timeout, Names()] = _setting(
+    stall_timeout: Annotated[values.Timeout, Names()] = setting(
         "15 minutes", "How long a reader of a live key may take no byte."
     )
-    download_stall: Annotated[values.Timeout, Names()] = _setting(
+    download_stall: Annotated[values.Timeout, Names()] = setting(
         "60 seconds", "How long a reader of a finished body may take no byte."
     )
-    drain_timeout: Annotated[values.Duration, Names()] = _setting(
+    drain_timeout: Annotated[values.Duration, Names()] = setting(
         "30 seconds", "How long running transfers may go on after the first SIGTERM or SIGINT."
     )
-    public_url: Annotated[values.BaseUrl, Names(default="what the request was sent to")] = _setting(
+    public_url: Annotated[values.BaseUrl, Names(default="what the request was sent to")] = setting(
         None, "Base of the URLs that a PUT is answered with."
     )
-    tls_cert: Annotated[values.ReadableFile, Names(default="none")] = _setting(
+    tls_cert: Annotated[values.ReadableFile, Names(default="none")] = setting(
         None,
         "Certificate chain, as PEM, of the https listeners: those with https:// before them, or if "
         "there are none, every HOST:PORT without http://; read again when it changes.",
     )
-    tls_key: Annotated[values.ReadableFile, Names(default="none")] = _setting(
+    tls_key: Annotated[values.ReadableFile, Names(default="none")] = setting(
         None, "Private key of the certificate, as PEM; read again when it changes."
     )
     api_key: Annotated[
         values.HeaderSecret, Names("", ("API_KEY",), default="made at the first start")
-    ] = _setting(
-        None, "Key of those who may make and manage uploads (X-API-Key), 32 bytes or more."
-    )
+    ] = setting(None, "Key of those who may make and manage uploads (X-API-Key), 32 bytes or more.")
     jwt_secret: Annotated[
         values.Secret, Names("", ("JWT_SECRET",), default="made at the first start")
-    ] = _setting(None, "Secret with which the tokens of upload parts are signed, 32 bytes or more.")
+    ] = setting(None, "Secret with which the tokens of upload parts are signed, 32 bytes or more.")
     webhook_secret: Annotated[
         values.Secret, Names("", ("WEBHOOK_SECRET",), default="made at the first start")
-    ] = _setting(None, "Secret with which webhooks are signed, 32 bytes or more.")
+    ] = setting(None, "Secret with which webhooks are signed, 32 bytes or more.")
     database_path: Annotated[
         Path,
         PlainValidator(folders.database_path),
         Names("", ("DATABASE_PATH",), default="DATA_DIR/filepipe/uploads.db"),
-    ] = _setting("", "Database of the uploads, a file on a local disk in a folder that exists.")
-    dashboard: Annotated[Dashboard, _choice("keys", "counts", "off"), Names()] = _setting(
+    ] = setting("", "Database of the uploads, a file on a local disk in a folder that exists.")
+    dashboard: Annotated[Dashboard, choice("keys", "counts", "off"), Names()] = setting(
         "counts",
         "What callers elsewhere see at / and /state: what goes on with its keys (keys) or without "
         "them (counts), or totals only (off). Callers on this machine see everything.",
     )
-    relay: Annotated[values.Switch, Names()] = _setting(
+    relay: Annotated[values.Switch, Names()] = setting(
         default=True, meaning="Let the kernel move large bodies, where it can (Linux)."
     )
-    log_level: Annotated[LogLevel, _choice("debug", "info", "warning", "error"), Names()] = (
-        _setting("info", "The least level that is logged: debug, info, warning or error.")
+    log_level: Annotated[LogLevel, choice("debug", "info", "warning", "error"), Names()] = setting(
+        "info", "The least level that is logged: debug, info, warning or error."
     )
-    log_format: Annotated[LogFormat, _choice("auto", "console", "json"), Names()] = _setting(
+    log_format: Annotated[LogFormat, choice("auto", "console", "json"), Names()] = setting(
         "auto", "Lines for people (console), for machines (json), or console on a terminal (auto)."
     )
 

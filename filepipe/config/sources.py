@@ -33,7 +33,7 @@ SECRETS_NAME = "secrets.toml"
 _PREFIX = "FILEPIPE_"
 _DOTENV = Path(".env")
 _VARIABLES = {item.name: item.variables for item in describe()}
-_SECRETS = frozenset(item.name for item in describe() if item.kind == "secret")
+_SECRETS = frozenset(item.name for item in describe() if item.hidden)
 # The client's, not the daemon's.
 _FOREIGN = frozenset({CONFIG_VARIABLE, "FILEPIPE_URL"})
 # Kubernetes sets these in each container beside a service that is called filepipe.

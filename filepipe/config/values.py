@@ -167,6 +167,22 @@ def header_secret(value: object) -> SecretStr | None:
     return found
 
 
+def password(value: object) -> SecretStr | None:
+    """Read a text of any length that no sentence repeats; "" is none."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError("is not a text")  # noqa: TRY004 - what pydantic understands
+    return SecretStr(value)
+
+
+def line(value: object) -> str:
+    """Read a text on one line; spaces around it do not count."""
+    if isinstance(value, str) and (stripped := value.strip()).isprintable():
+        return stripped
+    raise ValueError(f"{shown(value)} is not a text on one line")
+
+
 def storage(value: object) -> str:
     """Read `scheme:location`; whether a backend knows the scheme shows when it is opened."""
     if not isinstance(value, str) or not _STORAGE.fullmatch(value):
@@ -210,6 +226,8 @@ Targets = Annotated[tuple[str, ...], PlainValidator(targets)]
 Folder = Annotated[Path, PlainValidator(path)]
 OptionalFolder = Annotated[Path | None, PlainValidator(optional_path)]
 ReadableFile = Annotated[Path | None, PlainValidator(readable_file)]
+Line = Annotated[str, PlainValidator(line)]
+Password = Annotated[SecretStr | None, PlainValidator(password)]
 Secret = Annotated[SecretStr | None, PlainValidator(secret)]
 HeaderSecret = Annotated[SecretStr | None, PlainValidator(header_secret)]
 StorageUrl = Annotated[str, PlainValidator(storage)]

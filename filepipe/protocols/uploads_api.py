@@ -34,6 +34,9 @@ class Init:
     checksum_sha256: str | None
     webhook_url: str | None
     unique: bool | None
+    storage: str | None
+    path: str | None
+    """A folder, in which the file is to be."""
 
 
 def parse_init(body: bytes) -> Init:
@@ -45,6 +48,8 @@ def parse_init(body: bytes) -> Init:
         checksum_sha256=_checksum(fields),
         webhook_url=_webhook(fields),
         unique=_unique(fields),
+        storage=_text(fields, "storage"),
+        path=_text(fields, "path"),
     )
 
 
@@ -90,6 +95,13 @@ def _webhook(fields: Mapping[str, Any]) -> str | None:
     if not isinstance(url, str) or not url.isprintable() or len(url) > MAX_WEBHOOK:
         raise Unprocessable(f"webhook_url is not a URL of at most {MAX_WEBHOOK} characters")
     return url
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Unprocessable(f"{name} is not a string")
+    return value
 
 
 def _unique(fields: Mapping[str, Any]) -> bool | None:

@@ -239,9 +239,12 @@ def complete(
     return moved
 
 
-def displace(connection: sqlite3.Connection, final_path: str) -> None:
-    """No complete upload is at `final_path` any more."""
-    connection.execute("UPDATE uploads SET final_path = NULL WHERE final_path = ?", (final_path,))
+def displace(connection: sqlite3.Connection, storage: str, final_path: str) -> None:
+    """No complete upload is at `final_path` of the storage any more."""
+    connection.execute(
+        "UPDATE uploads SET final_path = NULL WHERE final_path = ? AND storage = ?",
+        (final_path, storage),
+    )
 
 
 def fail(connection: sqlite3.Connection, upload_id: str, error: str) -> bool:
@@ -340,6 +343,11 @@ def handles(connection: sqlite3.Connection) -> set[str]:
     """What the drafts are found by that are still needed."""
     rows = connection.execute("SELECT handle FROM uploads WHERE status != 'complete'")
     return {handle for (handle,) in rows}
+
+
+def storages(connection: sqlite3.Connection) -> set[str]:
+    """The storages in which there is an upload."""
+    return {name for (name,) in connection.execute("SELECT DISTINCT storage FROM uploads")}
 
 
 def count_open(connection: sqlite3.Connection, principal: str) -> int:

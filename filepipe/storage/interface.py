@@ -256,6 +256,17 @@ class Shelf(Protocol):
         """Let go of threads and folders."""
 
 
+@runtime_checkable
+class Addressed(Protocol):
+    """A capability of a shelf: objects have URLs at which others can read them."""
+
+    async def address(self, path: str, filename: str) -> str | None:
+        """A URL of the object for about an hour, which saves it as `filename`; None if unwanted.
+
+        Raises `StorageFailed`.
+        """
+
+
 class ShelfFactory(Protocol):
     """What an entry point in the group `filepipe.uploads` names: usually the shelf's class."""
 

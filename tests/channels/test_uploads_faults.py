@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from filepipe.accountant import Budget
+from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_plan import UploadRules, Wanted
 from filepipe.channels.uploads import Uploads
@@ -30,8 +31,9 @@ async def engine(folder: Path) -> AsyncIterator[Uploads]:
     database = await Database.open(folder / "uploads.db")
     shelf = LocalShelf(str(folder / "objects"), folder / "parts")
     rules = UploadRules(60.0, 5.0, None, 100, 2)
+    shelves = Shelves({"local": shelf}, "local")
     uploads = Uploads(
-        database, shelf, Budget("disk", None), rules, lambda _: None, UploadActivity()
+        database, shelves, Budget("disk", None), rules, lambda _: None, UploadActivity()
     )
     try:
         await uploads.recover()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
 from filepipe.accountant import Budget
+from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_plan import UploadRules, Wanted
 from filepipe.channels.uploads import Uploads
@@ -33,7 +34,10 @@ class World:
         self.activity = UploadActivity()
         self.ended: list[Upload] = []
         self.database = database
-        self.uploads = Uploads(database, shelf, self.disk, rules, self.ended.append, self.activity)
+        shelves = Shelves({"memory": shelf}, "memory")
+        self.uploads = Uploads(
+            database, shelves, self.disk, rules, self.ended.append, self.activity
+        )
 
     @classmethod
     async def open(cls, path: Path, shelf: MemoryShelf, rules: UploadRules = RULES) -> World:

@@ -18,7 +18,7 @@ def test_without_flags_the_defaults_serve(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [item for item in describe() if item.kind != "secret"], ids=lambda item: item.name
+    "setting", [item for item in describe() if not item.hidden], ids=lambda item: item.name
 )
 def test_each_setting_has_a_flag(setting: object, serve: Serve, tmp_path: Path) -> None:
     """A value that is given as text arrives as `Settings` reads it."""
@@ -30,7 +30,9 @@ def test_each_setting_has_a_flag(setting: object, serve: Serve, tmp_path: Path) 
         "public_url": "http://x", "tls_cert": "pem",
         "tls_key": "pem", "log_level": "error", "log_format": "json", "dashboard": "keys",
         "chunk_sizes": "fixed", "upload_names": "overwrite", "interim_answers": "never",
-        "local_storage_path": "/x",
+        "local_storage_path": "/x", "storage_backend": "s3", "allowed_backends": "local",
+        "s3_endpoint": "http://x", "s3_addressing": "path", "s3_checksums": "when_supported",
+        "s3_downloads": "redirect",
     }  # fmt: skip
     arguments = [item.flag, samples.get(item.name, "7")]
     if item.kind == "switch":
@@ -120,7 +122,7 @@ def test_help_shows_flags_variables_and_defaults(
     assert serve("--help") == (0, None)
     words = set(capsys.readouterr().out.replace(",", " ").replace(";", " ").split())
     for item in describe():
-        if item.kind == "secret":
+        if item.hidden:
             assert item.variables[0] not in words
             continue
         assert {item.flag, *filter(None, [item.short])} <= words

@@ -8,10 +8,10 @@ from filepipe.config import Settings, describe
 def test_every_setting_is_described() -> None:
     """Each has a flag, unless it is secret, a variable of its own, a default and a sentence."""
     described = {item.name: item for item in describe()}
-    assert list(Settings.model_fields) == list(described)
+    assert sorted(Settings.model_fields) == sorted(described)
     for name, item in described.items():
         assert f"FILEPIPE_{name.upper()}" == item.variables[0]
-        assert bool(item.flag) == (item.kind != "secret")
+        assert bool(item.flag) == (not item.hidden)
         assert item.default
         assert item.meaning.endswith(".")
 

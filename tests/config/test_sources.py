@@ -256,7 +256,7 @@ def test_secrets_are_read_beside_the_settings(
         ("jwt_secret = 5", "jwt_secret: is not a text (FILE)"),
         (f"api_key = '{'ä' * 20}'", "api_key: has characters other than visible ASCII, which no"),
         (f"api_key = '{'a b' * 20}'", "api_key: has characters other than visible ASCII, which no"),
-        ("wait = 5", "FILE: is for api_key, jwt_secret, webhook_secret, and nothing else"),
+        ("wait = 5", "FILE: is for api_key, aws_access_key_id, aws_secret_access_key, jwt_secret"),
         ("secret", "FILE: Expected '=' after a key"),
     ],
 )

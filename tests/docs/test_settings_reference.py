@@ -12,7 +12,7 @@ from filepipe.config import PROTOCOLS, Description, Listen, describe
 from filepipe.sizes import parse_duration, parse_size
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/settings.md").read_text()
-ROWS = re.findall(r"^\| `[a-z_]+` \|.*", PAGE.partition("## How values")[0], re.MULTILINE)
+ROWS = re.findall(r"^\| `[a-z0-9_]+` \|.*", PAGE.partition("## How values")[0], re.MULTILINE)
 
 
 def row(setting: Description) -> str:

@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from aiohttp import web
 
 from filepipe.channels.retention import Retention
 from filepipe.channels.upload_plan import Wanted, plan_of
 from filepipe.channels.uploads import Uploads
-from filepipe.chunks import plan
 from filepipe.errors import (
     BadRequest,
     Conflict,
@@ -30,7 +28,6 @@ from filepipe.errors import (
 )
 from filepipe.logs import get_logger
 from filepipe.protocols import part_tokens, uploads_api
-from filepipe.protocols.forwarding import ForwardRules
 from filepipe.protocols.query import parse_query
 from filepipe.protocols.upload_names import upload_path
 from filepipe.records.uploads import Upload
@@ -40,6 +37,7 @@ from filepipe.web.bodies import check_expectation, invite
 from filepipe.web.context import Context
 from filepipe.web.pumps import body_of
 from filepipe.web.routes import pipes
+from filepipe.web.upload_access import UploadAccess
 
 log = get_logger("filepipe.uploads")
 
@@ -70,19 +68,6 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Server": "filepipe",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class UploadAccess:
-    """Credentials, and how uploads are cut; sizes in bytes."""
-
-    api_key: bytes
-    jwt_secret: bytes
-    largest_part: int
-    balanced: bool
-    unique: bool
-    storage: str
-    webhooks: ForwardRules
 
 
 class UploadsFront:
@@ -167,10 +152,11 @@ class UploadsFront:
         if init.webhook_url is not None:
             self._access.webhooks.check_url(init.webhook_url)
         access = self._access
+        storage = access.storage_of(init.storage)
         wanted = Wanted(
-            path=upload_path(init.filename),
-            plan=plan(init.total_size, access.largest_part, balanced=access.balanced),
-            storage=access.storage,
+            path=upload_path(init.filename if not init.path else f"{init.path}/{init.filename}"),
+            plan=access.plan(init.total_size, self._uploads.traits(storage)),
+            storage=storage,
             unique=access.unique if init.unique is None else init.unique,
             checksum=init.checksum_sha256,
             webhook_url=init.webhook_url,
@@ -267,6 +253,8 @@ class UploadsFront:
         self, request: web.BaseRequest, segments: list[str], query: str
     ) -> web.StreamResponse:
         upload = await self._upload(request, segments[1])
+        if (url := await self._uploads.address(upload)) is not None:
+            return web.Response(status=307, headers={**_HEADERS, "Location": url})
         async with self._uploads.reading(upload) as channel:
             if request.method == "HEAD":
                 return await pipes.look(request, channel, _DIALECT)

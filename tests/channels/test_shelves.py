@@ -1,0 +1,32 @@
+"""Shelves by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from filepipe.channels.shelves import Shelves
+from filepipe.errors import StorageFailed, Unavailable
+from tests.channels.memory_shelf import MemoryShelf
+
+
+def test_one_that_is_not_open() -> None:
+    """It is named to whoever asks for it."""
+    shelf = MemoryShelf()
+    shelves = Shelves({"memory": shelf}, "memory")
+    assert shelves.of(shelves.default) is shelf
+    with pytest.raises(Unavailable, match="the storage disk is not set up here"):
+        shelves.of("disk")
+
+
+async def test_tidying(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not kept goes; a shelf that cannot be reached hinders no other."""
+    shelf, ill = MemoryShelf(), MemoryShelf()
+    for upload_id in ("a", "b", "c"):
+        await (await shelf.begin(upload_id, 1)).close()
+
+    async def fail() -> list[str]:
+        raise StorageFailed("away")
+
+    monkeypatch.setattr(ill, "drafts", fail)
+    await Shelves({"ill": ill, "memory": shelf}, "memory").tidy({"b"})
+    assert await shelf.drafts() == ["b"]

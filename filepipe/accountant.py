@@ -40,6 +40,11 @@ class Budget:
         self.used += size
         self.peak = max(self.peak, self.used)
 
+    def adopt(self, size: int) -> None:
+        """Account for `size` bytes that are held already, also where they do not fit."""
+        self.used += size
+        self.peak = max(self.peak, self.used)
+
     def give(self, size: int) -> None:
         """Hand `size` bytes back."""
         assert 0 <= size <= self.used, f"{self!r} is handed back {size}"

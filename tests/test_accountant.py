@@ -53,6 +53,16 @@ def test_without_a_limit_nothing_is_refused():
     assert budget.used == 1 << 60
 
 
+def test_what_is_held_already_counts_although_it_does_not_fit():
+    """Nothing more is granted until it is given back."""
+    budget = Budget("disk", 100)
+    budget.adopt(150)
+    assert (budget.used, budget.peak, budget.fits(1)) == (150, 150, False)
+    budget.give(100)
+    budget.take(50)
+    assert budget.used == 100
+
+
 @pytest.mark.parametrize("size", [11, -1])
 def test_giving_back_what_was_not_taken_is_a_defect(size):
     """The ledger never hides a wrong sum."""

@@ -25,6 +25,11 @@ class Shelves:
             raise Unavailable(f"the storage {name} is not set up here")
         return shelf
 
+    def on_local_disk(self, name: str) -> bool:
+        """Whether what is kept there takes room on the local disk."""
+        shelf = self._by_name.get(name)
+        return shelf is not None and shelf.traits.local_disk
+
     async def tidy(self, kept: Collection[str]) -> None:
         """Remove the drafts whose handles are not in `kept`, as far as that can be done now."""
         for name, shelf in self._by_name.items():

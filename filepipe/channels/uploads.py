@@ -284,6 +284,10 @@ class Uploads(UploadQueries):
         """After a start: remove what no record names, go on with what was being finished."""
         kept = await self._run(records.handles)
         self._activity.open = len(kept)
+        for upload in await self._run(records.open_in_parts):
+            if self._shelves.on_local_disk(upload.storage):
+                self._taken[upload.id] = plan_of(upload).total_size
+                self._disk.adopt(self._taken[upload.id])
         await self._shelves.tidy(kept)
         for upload in await self._run(
             lambda conn: records.reset_finalizing(conn, "Server restarted during finalization")

@@ -203,6 +203,7 @@ def _common(upload: Upload, finalizing_percent: int) -> dict[str, Any]:
         "status": upload.status,
         "phase": _PHASES.get(upload.status, upload.status),
         "final_path": upload.final_path,
+        "replaced_at": None if upload.replaced is None else timestamp(upload.replaced),
         "storage_backend": upload.storage,
         "finalizing_progress_percent": 100 if upload.status == "complete" else finalizing_percent,
     }

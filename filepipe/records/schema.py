@@ -33,7 +33,8 @@ CREATE TABLE uploads (
     progress INTEGER NOT NULL,
     created REAL NOT NULL,
     active REAL NOT NULL,
-    expires REAL NOT NULL
+    expires REAL NOT NULL,
+    replaced REAL
 )
 """
 

@@ -71,6 +71,8 @@ class Upload:
     active: float
     """When something of it was stored last."""
     expires: float
+    replaced: float | None = None
+    """When a later upload has taken the place of its file; there is no `final_path` since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +242,10 @@ def complete(
 
 
 def displace(connection: sqlite3.Connection, storage: str, final_path: str) -> None:
-    """No complete upload is at `final_path` of the storage any more."""
+    """Another upload takes the place of the one that is at `final_path`, if there is one."""
     connection.execute(
-        "UPDATE uploads SET final_path = NULL WHERE final_path = ? AND storage = ?",
-        (final_path, storage),
+        "UPDATE uploads SET final_path = NULL, replaced = ? WHERE final_path = ? AND storage = ?",
+        (time.time(), final_path, storage),
     )
 
 
@@ -337,6 +339,11 @@ def expired_by_offset(connection: sqlite3.Connection, now: float, limit: int) ->
         (now, limit),
     )
     return _uploads(rows)
+
+
+def open_in_parts(connection: sqlite3.Connection) -> list[Upload]:
+    """Every upload in parts that is not complete."""
+    return _uploads(connection.execute(f"{_SELECT} WHERE status != 'complete' AND offset IS NULL"))
 
 
 def handles(connection: sqlite3.Connection) -> set[str]:

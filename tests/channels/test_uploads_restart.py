@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from filepipe.errors import DiskFull, Gone, StorageFailed
+from filepipe.errors import DiskFull, Gone, OverBudget, StorageFailed
 from filepipe.testing import turns
 from tests.channels.memory_shelf import MemoryShelf
 from tests.channels.uploading import RULES, World
@@ -89,6 +89,9 @@ async def test_a_restart(
     shelf.unnamed["of nobody"] = bytearray()
     world = await World.open(path, shelf)
     assert "of nobody" not in shelf.unnamed
+    reserved = 0 if where != "parts" else len(BODY)
+    while world.disk.used != reserved:  # what is finished by itself gives its room back
+        await turns()
     if where == "parts":
         assert [part.number for part in await world.uploads.parts(upload.id)] == [1]
         await world.put_all(upload, BODY)
@@ -120,4 +123,22 @@ async def test_a_draft_that_is_gone_at_the_start(path: Path) -> None:
     with pytest.raises(StorageFailed):
         await world.uploads.complete(upload.id)
     await world.uploads.cancel(upload.id)
+    await world.aclose()
+
+
+async def test_what_is_reserved_stays_reserved(path: Path) -> None:
+    """Over a restart, until the upload is gone or complete."""
+    shelf = MemoryShelf()
+    first = await World.open(path, shelf)
+    uploads = [await first.begin(bytes(900)), await first.begin(bytes(900), "other")]
+    await first.aclose()
+    world = await World.open(path, shelf)
+    assert world.disk.used == 1800
+    with pytest.raises(OverBudget):
+        await world.begin(bytes(900))
+    await world.uploads.cancel(uploads[0].id)
+    await world.put_all(uploads[1], bytes(900))
+    await world.uploads.complete(uploads[1].id)
+    assert world.disk.used == 0
+    await turns()
     await world.aclose()

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import eventually, read_until
 from tests.scenarios.uploads.api import MIB, Api, body_of, fresh_name, sha
 from tests.scenarios.uploads.test_uploads_parts import head
+from tests.scenarios.uploads.test_uploads_status import DATE
 
 BODY = body_of(2 * MIB + MIB // 2)
 
@@ -35,6 +36,7 @@ def test_the_answer(each: Api) -> None:
         "status": "complete",
         "phase": "complete",
         "final_path": name,
+        "replaced_at": None,
         "storage_backend": "local",
         "finalizing_progress_percent": 100,
     }
@@ -112,6 +114,22 @@ def test_names_that_are_taken(api: Api) -> None:
     third = api.upload(b"third", name, overwrite=True)
     assert third.status()["final_path"] == name
     assert (api.at(name), api.at(final)) == (b"third", b"second")
+
+
+def test_what_was_replaced(api: Api) -> None:
+    """It says so wherever it is asked for, instead of being complete and nowhere."""
+    name = fresh_name()
+    first = api.upload(b"first", name)
+    assert first.status()["replaced_at"] is None
+    second = api.upload(b"second", name, overwrite=True)
+    listed = {each["file_id"]: each for each in api.ask("GET", "/upload?limit=9").json["uploads"]}
+    for said in (first.status(), first.complete().json, listed[first.id]):
+        assert (said["status"], said["final_path"]) == ("complete", None)
+        assert DATE.fullmatch(said["replaced_at"])
+    assert "replaced" in first.content().refused(404, "not_found")
+    assert second.status()["replaced_at"] is None
+    assert first.cancel().status == 200
+    assert second.content().body == b"second"
 
 
 def test_a_name_below_a_file(api: Api) -> None:

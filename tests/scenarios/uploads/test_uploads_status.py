@@ -38,6 +38,7 @@ def test_the_status(each: Api) -> None:
         "finalization_error": None,
         "storage_backend": "local",
         "final_path": None,
+        "replaced_at": None,
         "parts": [{"part": 0, **pending}, {"part": 1, **stored}, {"part": 2, **pending}],
     }
 

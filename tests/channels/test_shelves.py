@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from filepipe.channels.shelves import Shelves
@@ -30,3 +32,12 @@ async def test_tidying(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ill, "drafts", fail)
     await Shelves({"ill": ill, "memory": shelf}, "memory").tidy({"b"})
     assert await shelf.drafts() == ["b"]
+
+
+def test_what_takes_room_here() -> None:
+    """Only what is on the local disk, and nothing of a shelf that is not open."""
+    shelf, remote = MemoryShelf(), MemoryShelf()
+    remote.traits = dataclasses.replace(remote.traits, local_disk=False)
+    shelves = Shelves({"memory": shelf, "remote": remote}, "memory")
+    names = ("memory", "remote", "disk")
+    assert [shelves.on_local_disk(name) for name in names] == [True, False, False]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from filepipe.certificate import Certificate
+from filepipe.channels.offset_uploads import OffsetUploads
 from filepipe.channels.upload_plan import UploadRules
-from filepipe.channels.uploads import Uploads
 from filepipe.config import Listen, Settings
 from filepipe.credentials import Credentials
 from filepipe.protocols.forwarding import WEBHOOKS, ForwardRules
@@ -21,7 +21,7 @@ from filepipe.relay.plane import Plane
 from filepipe.service import Service, Spilling, watch_loop_lag
 from filepipe.shutdown import Shutdown
 from filepipe.upload_places import upload_places
-from filepipe.upload_service import open_uploads
+from filepipe.upload_service import UploadEngines, open_uploads
 from filepipe.web.auto import Auto, Front, dialect_of
 from filepipe.web.connection import (
     Census,
@@ -77,6 +77,7 @@ class App:
         """End every transfer that still runs; whose answer has begun sees the connection break."""
         await self.plane.aclose()
         self.service.cut()
+        await self.context.offsets.cut()
         await self.service.directory.aclose()
         await asyncio.sleep(0)  # whose answer has not begun is told before it is dismissed
         self.census.dismiss()
@@ -147,10 +148,10 @@ async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterato
         life.push_async_callback(service.aclose)
         life.push_async_callback(plane.aclose)
         ended = asyncio.Event()
-        uploads = await life.enter_async_context(_uploads(settings, service, ended))
+        engines = await life.enter_async_context(_uploads(settings, service, ended))
         access = _access(settings, credentials)
         webhooks = Webhooks(
-            uploads.database,
+            engines.parts.database,
             access.webhooks,
             credentials.webhook_secret,
             service.statistics,
@@ -158,8 +159,8 @@ async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterato
         )
         await life.enter_async_context(webhooks.running())
         shutdown = Shutdown(lambda: service.busy() + webhooks.busy(), settings.drain_timeout)
-        context = _context(settings, service, plane, departures, shutdown)
-        fronts = _fronts(context, UploadsFront(context, uploads, access))
+        context = _context(settings, service, plane, departures, shutdown, engines.offsets)
+        fronts = _fronts(context, UploadsFront(context, engines.parts, access))
         chores = [watch_loop_lag(service.statistics), census.supervise()]
         if certificate:
             chores.append(certificate.watch())
@@ -190,7 +191,12 @@ def _fronts(context: Context, uploads: UploadsFront) -> dict[str, Front]:
 
 
 def _context(
-    settings: Settings, service: Service, plane: Plane, departures: Departures, shutdown: Shutdown
+    settings: Settings,
+    service: Service,
+    plane: Plane,
+    departures: Departures,
+    shutdown: Shutdown,
+    offsets: OffsetUploads,
 ) -> Context:
     limits = PumpLimits(
         settings.idle_timeout,
@@ -222,12 +228,13 @@ def _context(
             settings.request_timeout,
             settings.heartbeat,
         ),
+        offsets,
     )
 
 
 def _uploads(
     settings: Settings, service: Service, ended: asyncio.Event
-) -> contextlib.AbstractAsyncContextManager[Uploads]:
+) -> contextlib.AbstractAsyncContextManager[UploadEngines]:
     rules = UploadRules(
         settings.upload_ttl_hours * 3600.0,
         settings.complete_wait,
@@ -241,6 +248,7 @@ def _uploads(
         rules,
         lambda upload: ended.set(),
         service.uploads,
+        service.directory,
     )
 
 

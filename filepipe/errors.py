@@ -19,6 +19,7 @@ FilepipeError
 │   ├── PreconditionFailed     412  If-Match does not hold
 │   ├── OtherVersion           412  a version of tus that we do not speak
 │   ├── TooLarge               413  more bytes than the limit for one body
+│   │   └── PastLength         413  more bytes than the length that was announced
 │   ├── RangeNotSatisfiable    416  carries the length that is known, or None
 │   ├── Misdirected            421  a Host that this listener does not answer to
 │   ├── UnsupportedMedia       415  a body of a type that is not understood here
@@ -184,6 +185,12 @@ class TooLarge(Refused):
 
     code = "too_large"
     status = 413
+
+
+class PastLength(TooLarge):
+    """An upload has more bytes than it was said to have."""
+
+    code = "past_length"
 
 
 class RangeNotSatisfiable(Refused):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filepipe.accountant import Budget
+from filepipe.channels.directory import Directory
+from filepipe.channels.offset_uploads import OffsetUploads
 from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_plan import UploadRules
@@ -51,6 +53,28 @@ class UploadPlaces:
     needed: Collection[str]
 
 
+@dataclass(frozen=True, slots=True)
+class UploadEngines:
+    """The uploads whose parts come in any order, and those that grow by their offset."""
+
+    parts: Uploads
+    offsets: OffsetUploads
+
+    async def recover(self) -> None:
+        """Set right what a crash has left."""
+        await self.parts.recover()
+        await self.offsets.chores.recover()
+
+    async def expire(self) -> int:
+        """Remove what nobody goes on with; how many uploads that were."""
+        return await self.parts.expire() + await self.offsets.chores.expire()
+
+    async def aclose(self) -> None:
+        """End everybody."""
+        await self.offsets.aclose()
+        await self.parts.aclose()
+
+
 @contextlib.asynccontextmanager
 async def open_uploads(
     places: UploadPlaces,
@@ -58,8 +82,9 @@ async def open_uploads(
     rules: UploadRules,
     on_end: Callable[[Upload], None],
     activity: UploadActivity,
-) -> AsyncIterator[Uploads]:
-    """The engine, with what a crash left set right; on leaving, everybody is ended.
+    directory: Directory,
+) -> AsyncIterator[UploadEngines]:
+    """The engines, with what a crash left set right; on leaving, everybody is ended.
 
     Raises `ConfigError` where the records or a needed shelf cannot be used.
     """
@@ -67,7 +92,10 @@ async def open_uploads(
         database = await Database.open(places.database)
         life.push_async_callback(database.aclose)
         shelves = await _shelves(places, database, life)
-        uploads = Uploads(database, shelves, disk, rules, on_end, activity)
+        uploads = UploadEngines(
+            Uploads(database, shelves, disk, rules, on_end, activity),
+            OffsetUploads(database, shelves, directory, disk, rules, activity),
+        )
         await uploads.recover()
         life.push_async_callback(uploads.aclose)
         life.callback(asyncio.create_task(_sweep(uploads)).cancel)
@@ -95,7 +123,7 @@ async def _shelves(
     return Shelves(opened, places.default)
 
 
-async def _sweep(uploads: Uploads) -> None:
+async def _sweep(uploads: UploadEngines) -> None:
     """Remove abandoned uploads until cancelled."""
     await asyncio.sleep(FIRST_SWEEP)
     while True:

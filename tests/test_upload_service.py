@@ -12,6 +12,7 @@ import pytest
 
 from filepipe import upload_service
 from filepipe.accountant import Budget
+from filepipe.channels.directory import Directory
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_plan import UploadRules, Wanted
 from filepipe.channels.uploads import Uploads
@@ -35,7 +36,7 @@ def opening(tmp_path: Path) -> Open:
         places = UploadPlaces(tmp_path / "uploads.db", shelves, "local", {"local", *more})
         rules = UploadRules(ttl, 5.0, None, 10, 1)
         return open_uploads(
-            places, Budget("disk", None), rules, lambda upload: None, UploadActivity()
+            places, Budget("disk", None), rules, lambda upload: None, UploadActivity(), Directory(9)
         )
 
     return opened
@@ -49,22 +50,24 @@ async def begin(uploads: Uploads, storage: str = "local") -> str:
 
 async def test_it_is_there_again(opening: Open) -> None:
     """What was begun outlives the service."""
-    async with opening() as uploads:
-        upload_id = await begin(uploads)
-    async with opening() as uploads:
-        assert (await uploads.find(upload_id)).status == "pending"
-        assert await uploads.trouble() is None
+    async with opening() as engines:
+        upload_id = await begin(engines.parts)
+    async with opening() as engines:
+        assert (await engines.parts.find(upload_id)).status == "pending"
+        assert await engines.parts.trouble() is None
 
 
 async def test_what_is_abandoned_goes_soon(opening: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the first look after a start, and at each later one."""
     monkeypatch.setattr(upload_service, "FIRST_SWEEP", 0.0)
     monkeypatch.setattr(upload_service, "SWEEP", 0.01)
-    async with opening(ttl=-1.0) as uploads:
+    async with opening(ttl=-1.0) as engines:
         for _ in range(2):
-            upload_id = await begin(uploads)
+            upload_id = await begin(engines.parts)
             async with asyncio.timeout(10):
-                while any(each.id == upload_id for each in await uploads.listing("me", 9, None)):
+                while any(
+                    each.id == upload_id for each in await engines.parts.listing("me", 9, None)
+                ):
                     await turns()
 
 
@@ -94,25 +97,27 @@ async def test_a_shelf_that_cannot_be_opened(opening: Open, tmp_path: Path) -> N
     with pytest.raises(ConfigError):
         async with opening(shelf=f"local:{tmp_path / 'file'}"):
             pass
-    async with opening() as uploads:
-        assert await uploads.listing("me", 9, None) == []
+    async with opening() as engines:
+        assert await engines.parts.listing("me", 9, None) == []
 
 
 async def test_a_shelf_that_is_needed_no_more(opening: Open, tmp_path: Path) -> None:
     """Its uploads wait for it; the others go on."""
-    async with opening() as uploads:
-        there = await begin(uploads)
-        record = replace(await uploads.find(there), id="there", handle="there", storage="other")
-        await uploads.database.run(lambda conn: records.insert(conn, record))
+    async with opening() as engines:
+        there = await begin(engines.parts)
+        record = replace(
+            await engines.parts.find(there), id="there", handle="there", storage="other"
+        )
+        await engines.parts.database.run(lambda conn: records.insert(conn, record))
     with pytest.raises(ConfigError, match="no known kind"):
         async with opening(more=("other",)):
             pass
-    async with opening() as uploads:
+    async with opening() as engines:
         with pytest.raises(Unavailable, match="the storage other is not set up here"):
-            await uploads.put_part(await uploads.find("there"), 0, _nothing())
+            await engines.parts.put_part(await engines.parts.find("there"), 0, _nothing())
         with pytest.raises(Unavailable):
-            await begin(uploads, "other")
-        assert (await uploads.find(await begin(uploads))).status == "pending"
+            await begin(engines.parts, "other")
+        assert (await engines.parts.find(await begin(engines.parts))).status == "pending"
 
 
 async def _nothing() -> AsyncIterator[bytes]:

@@ -157,6 +157,10 @@ class Channel:
         if self.state is not State.CLAIMED:  # deleted meanwhile
             self._waste(blob)
             raise self.failure or Broken("the key was deleted")
+        self.house(blob, meta)
+
+    def house(self, blob: Blob, meta: Metadata) -> None:
+        """Let readers in to the bytes that are in `blob`, and to those that will be."""
         self._blob = blob
         self.meta = meta
         self.state = move(self.state, Event.PUBLISH)

@@ -23,6 +23,9 @@ from filepipe.storage.interface import Blob
 
 _VISIBLE = (State.WRITING, State.FINISHED)
 
+_LASTING = (Kind.PIPE, Kind.UPLOAD)
+"""What can be read again once it is finished."""
+
 
 class _Timer(NamedTuple):
     deadline: float
@@ -146,11 +149,13 @@ class Directory:
     def changed(self, channel: Channel) -> None:
         """What a channel tells: it was published or ended, a reader came or left."""
         if channel.state is State.WRITING:
-            if channel.kind is Kind.PIPE:
+            if channel.kind in _LASTING:
                 self.room.wake(channel.key)
             self._set_timer(channel)
-        elif channel.state is State.BROKEN or channel.kind is not Kind.PIPE:
+        elif channel.state is State.BROKEN or channel.kind not in _LASTING:
             self.forget(channel)
+        elif channel.kind is Kind.UPLOAD:
+            pass  # its record says how long it stays
         elif not channel.forgotten:
             self._schedule(channel)
 

@@ -204,5 +204,5 @@ class Auto:
     async def _delete(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
-        pipes.delete(self._context, request, key)
+        await pipes.delete(self._context, request, key)
         return web.Response(status=204, headers={"Access-Control-Allow-Origin": "*"})

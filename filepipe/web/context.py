@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from filepipe.channels.offset_uploads import OffsetUploads
 from filepipe.service import Service
 from filepipe.shutdown import Shutdown
 from filepipe.web.dashboard import Dashboard
@@ -43,3 +44,4 @@ class Context:
     shutdown: Shutdown
     dashboard: Dashboard
     rules: PipeRules
+    offsets: OffsetUploads

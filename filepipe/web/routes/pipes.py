@@ -217,13 +217,16 @@ async def look(
     return response
 
 
-def delete(context: Context, request: web.BaseRequest, key: Key) -> None:
-    """Free the key. Raises `NotFound` or `PreconditionFailed`."""
+async def delete(context: Context, request: web.BaseRequest, key: Key) -> None:
+    """Free the key. Raises `NotFound`, `PreconditionFailed`, and `Busy` of an upload."""
     channel = context.service.directory.find(key)
     if channel is None:
         raise NotFound("key not found")
     check_match(request, channel)
-    context.service.directory.delete(channel)
+    if channel.kind is Kind.UPLOAD:
+        await context.offsets.delete(channel)
+    else:
+        context.service.directory.delete(channel)
 
 
 def check_match(request: web.BaseRequest, channel: Channel) -> None:

@@ -1,0 +1,106 @@
+"""How an upload that grows by its offset ends: one job publishes its draft and notes it.
+
+Rule 1: the job has the upload's turn until it ends.
+Rule 2: the draft gets its name, then the record is complete, then the draft goes. After a crash
+        between these the same is done again, with the same name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import PurePosixPath
+
+from filepipe.channels import offset_steps as steps
+from filepipe.channels.offset_plan import offset_of
+from filepipe.channels.offset_session import OffsetSession
+from filepipe.channels.offset_sessions import OffsetSessions
+from filepipe.channels.opened import Opened
+from filepipe.channels.shelves import Shelves
+from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_keys import UploadKeys
+from filepipe.channels.upload_plan import UploadRules
+from filepipe.errors import Broken, FilepipeError, NotFound, StorageFailed
+from filepipe.logs import get_logger
+from filepipe.records import uploads as records
+from filepipe.records.uploads import Upload
+from filepipe.storage.interface import Kept
+
+log = get_logger("filepipe.uploads")
+
+
+class Finishing:
+    """Finishes uploads, so many at once as the rules say."""
+
+    def __init__(
+        self,
+        sessions: OffsetSessions,
+        keys: UploadKeys,
+        shelves: Shelves,
+        rules: UploadRules,
+        activity: UploadActivity,
+    ) -> None:
+        self._sessions = sessions
+        self._run = sessions.run
+        self._keys = keys
+        self._shelves = shelves
+        self._rules = rules
+        self._activity = activity
+        self._finishers = asyncio.Semaphore(rules.finishing_at_once)
+
+    async def begin(self, session: OffsetSession) -> None:
+        """Begin the job that finishes it; lets go of the turn where there is none to begin."""
+        begun = False
+        try:
+            if session.failure is not None:
+                raise session.failure
+            upload = await self._run(lambda conn: steps.begin_finishing(conn, session.id))
+            if upload is not None:
+                session.finishing = asyncio.create_task(self._finish(session, upload))
+                begun = True
+        finally:
+            if not begun:
+                session.turns.release()
+                self._sessions.leave(session)
+
+    async def _finish(self, session: OffsetSession, upload: Upload) -> None:
+        try:
+            with self._activity.working():
+                await self._publish(session, upload)
+        except FilepipeError as error:  # it stays as it is; completing it again tries it again
+            log.warning("upload cannot be recorded", upload=upload.id, reason=str(error))
+        finally:
+            session.finishing = None
+            session.turns.release()
+
+    async def _publish(self, session: OffsetSession, upload: Upload) -> None:
+        path = PurePosixPath(upload.folder or "", upload.filename)
+        try:
+            async with self._finishers, session.blob.draft.using() as draft:
+                final = await draft.publish(path, unique=upload.unique, size=offset_of(upload))
+        except FilepipeError as error:
+            reason = str(error)
+            log.warning("upload failed", upload=upload.id, reason=reason)
+            await self._run(lambda conn: records.fail(conn, upload.id, reason))
+            if isinstance(error, StorageFailed):
+                self._sessions.abandon(session, error)
+            return
+        expires = time.time() + self._rules.ttl
+        done = await self._run(lambda conn: steps.complete(conn, upload.id, final, expires))
+        self._sessions.forget(session)
+        self._activity.open -= 1
+        session.become(self.whole(done), done)
+        if done.key is None:
+            self._sessions.give_back(done.id)
+            self._keys.drop(done.id, Broken("the upload was ended"))
+        await self._sessions.discard(upload, session)
+
+    def whole(self, upload: Upload) -> Opened[Kept]:
+        """The finished object, opened when somebody reads it."""
+        return Opened(lambda: self.open(upload))
+
+    async def open(self, upload: Upload) -> Kept:
+        """The finished object. Raises `NotFound` when it is gone, and as `Shelf.open` does."""
+        if upload.final_path is None:
+            raise NotFound("another upload has taken the place of this one")
+        return await self._shelves.of(upload.storage).open(upload.final_path)

@@ -8,6 +8,7 @@ import pytest
 
 from filepipe.channels.shelves import Shelves
 from filepipe.errors import StorageFailed, Unavailable
+from filepipe.storage.interface import Traits
 from tests.channels.memory_shelf import MemoryShelf
 
 
@@ -34,10 +35,17 @@ async def test_tidying(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await shelf.drafts() == ["b"]
 
 
+class Remote(MemoryShelf):
+    """One whose bytes are elsewhere."""
+
+    @property
+    def traits(self) -> Traits:
+        """As far away."""
+        return dataclasses.replace(super().traits, local_disk=False)
+
+
 def test_what_takes_room_here() -> None:
     """Only what is on the local disk, and nothing of a shelf that is not open."""
-    shelf, remote = MemoryShelf(), MemoryShelf()
-    remote.traits = dataclasses.replace(remote.traits, local_disk=False)
-    shelves = Shelves({"memory": shelf, "remote": remote}, "memory")
+    shelves = Shelves({"memory": MemoryShelf(), "remote": Remote()}, "memory")
     names = ("memory", "remote", "disk")
     assert [shelves.on_local_disk(name) for name in names] == [True, False, False]

@@ -14,6 +14,7 @@ from aiohttp import web
 from filepipe.certificate import Certificate
 from filepipe.channels.offset_uploads import OffsetUploads
 from filepipe.channels.upload_plan import UploadRules
+from filepipe.channels.uploads import Uploads
 from filepipe.config import Listen, Settings
 from filepipe.credentials import Credentials
 from filepipe.protocols.forwarding import WEBHOOKS, ForwardRules
@@ -67,6 +68,7 @@ class App:
     fronts: dict[str, Front]
     context: Context
     webhooks: Webhooks
+    parts: Uploads
 
     def drain(self) -> None:
         """Take nothing new, begin nothing new."""
@@ -78,6 +80,7 @@ class App:
         await self.plane.aclose()
         self.service.cut()
         await self.context.offsets.cut()
+        await self.parts.cut()
         await self.service.directory.aclose()
         await asyncio.sleep(0)  # whose answer has not begun is told before it is dismissed
         self.census.dismiss()
@@ -167,7 +170,16 @@ async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterato
         for chore in chores:
             life.callback(asyncio.create_task(chore).cancel)
         yield App(
-            settings, service, plane, shutdown, census, certificate, fronts, context, webhooks
+            settings,
+            service,
+            plane,
+            shutdown,
+            census,
+            certificate,
+            fronts,
+            context,
+            webhooks,
+            engines.parts,
         )
 
 

@@ -31,6 +31,9 @@ FIRST_SWEEP = 60.0
 SWEEP = 600.0
 """Seconds between two such looks."""
 
+RESTING = 60.0
+"""Seconds after which what nobody uses holds no descriptor any more; twice that at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class ShelfPlace:
@@ -98,7 +101,8 @@ async def open_uploads(
         )
         await uploads.recover()
         life.push_async_callback(uploads.aclose)
-        life.callback(asyncio.create_task(_sweep(uploads)).cancel)
+        for chore in (_sweep(uploads), _rest(uploads.parts)):
+            life.callback(asyncio.create_task(chore).cancel)
         yield uploads
 
 
@@ -133,3 +137,10 @@ async def _sweep(uploads: UploadEngines) -> None:
         except FilepipeError as error:
             log.warning("abandoned uploads stay", reason=str(error))
         await asyncio.sleep(SWEEP)
+
+
+async def _rest(parts: Uploads) -> None:
+    """Close what nobody uses until cancelled; it is opened again when somebody comes."""
+    while True:
+        await asyncio.sleep(RESTING)
+        await parts.rest(RESTING)

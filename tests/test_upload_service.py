@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -69,6 +70,28 @@ async def test_what_is_abandoned_goes_soon(opening: Open, monkeypatch: pytest.Mo
                     each.id == upload_id for each in await engines.parts.listing("me", 9, None)
                 ):
                     await turns()
+
+
+async def test_what_nobody_uses_holds_nothing(
+    opening: Open, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its descriptor goes after a while, the upload does not."""
+    monkeypatch.setattr(upload_service, "RESTING", 0.01)
+    async with opening() as engines:
+        upload_id = await begin(engines.parts)
+        async with asyncio.timeout(10):
+            while str(tmp_path / "parts" / upload_id) in descriptors():
+                await turns()
+        assert (await engines.parts.find(upload_id)).status == "pending"
+
+
+def descriptors() -> set[str]:
+    """What this process has open."""
+    found = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):  # the one for looking is gone by now
+            found.add(str(path.readlink()))
+    return found
 
 
 async def test_a_look_that_fails_is_not_the_last(

@@ -97,7 +97,7 @@ class UploadBlob:
         """Return once all is in the draft. Raises as `Draft.write` does."""
         if self._failure is not None:
             raise self._failure
-        if self._pending:
+        if self._pending or self._flushing.locked():  # a reader may have begun it
             await asyncio.shield(self._flush())
 
     async def _flush(self) -> None:

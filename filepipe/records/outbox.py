@@ -7,7 +7,7 @@ up. It copies what it tells of the upload, which may be gone by then.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from typing import Literal
 
 Kind = Literal["upload.complete", "upload.failed"]
@@ -40,7 +40,18 @@ _INSERT = f"INSERT INTO outbox ({_NAMES}) VALUES ({', '.join('?' * len(fields(Ev
 
 
 def insert(connection: sqlite3.Connection, event: Event) -> None:
-    """Add an event, whose id is new."""
+    """Add an event, whose id is new, in place of the one of its kind that its upload has here.
+
+    So there are never more of them than uploads, however often one of these fails; and a target
+    that does not listen is not asked more often by it.
+    """
+    older = connection.execute(
+        "DELETE FROM outbox WHERE upload = ? AND kind = ? RETURNING attempts, due",
+        (event.upload, event.kind),
+    ).fetchall()
+    if older:
+        attempts, due = older[0]
+        event = replace(event, attempts=attempts, due=due)
     connection.execute(_INSERT, astuple(event))
 
 

@@ -85,6 +85,10 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX uploads_by_principal ON uploads (principal, created)",
         "CREATE INDEX uploads_by_expiry ON uploads (expires)",
     ),
-    (_OUTBOX, "CREATE INDEX outbox_by_due ON outbox (due)"),
+    (
+        _OUTBOX,
+        "CREATE INDEX outbox_by_due ON outbox (due)",
+        "CREATE INDEX outbox_by_upload ON outbox (upload)",
+    ),
 )
 """Each is a list of statements, run in one transaction."""

@@ -32,7 +32,10 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def test_what_is_due_comes_in_order(connection: sqlite3.Connection) -> None:
     """As it was put in, and nothing before its time."""
     assert outbox.next_due(connection) is None
-    events = [dataclasses.replace(EVENT, id=f"msg_{due}", due=float(due)) for due in (3, 1, 2)]
+    events = [
+        dataclasses.replace(EVENT, id=f"msg_{due}", upload=f"u{due}", due=float(due))
+        for due in (3, 1, 2)
+    ]
     for event in events:
         outbox.insert(connection, event)
     assert outbox.next_due(connection) == 1.0
@@ -49,6 +52,21 @@ def test_what_is_put_off_comes_later(connection: sqlite3.Connection) -> None:
     assert outbox.due(connection, 20.0, 9) == [dataclasses.replace(EVENT, attempts=1, due=20.0)]
     outbox.remove(connection, EVENT.id)
     assert outbox.next_due(connection) is None
+
+
+def test_one_upload_does_not_fill_it(connection: sqlite3.Connection) -> None:
+    """Of what nobody has heard yet the latest is kept, and its target is not asked more often."""
+    outbox.insert(connection, EVENT)
+    outbox.put_off(connection, EVENT.id, 20.0)
+    again = dataclasses.replace(EVENT, id="msg_2", happened=11.0, due=11.0, error="another")
+    outbox.insert(connection, again)
+    assert outbox.due(connection, 99.0, 9) == [dataclasses.replace(again, attempts=1, due=20.0)]
+    outbox.put_off(connection, EVENT.id, 0.0)  # the first one was under way: nothing comes of it
+    outbox.remove(connection, EVENT.id)
+    other = dataclasses.replace(EVENT, id="msg_3", kind="upload.failed")
+    for event in (other, dataclasses.replace(EVENT, id="msg_4", upload="another")):
+        outbox.insert(connection, event)
+    assert {event.id for event in outbox.due(connection, 99.0, 9)} == {"msg_2", "msg_3", "msg_4"}
 
 
 def test_the_end_of_an_upload_is_an_event(connection: sqlite3.Connection) -> None:

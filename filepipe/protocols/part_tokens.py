@@ -8,10 +8,13 @@ Rule 3: every refusal is the same sentence, so that a forger learns nothing from
 from __future__ import annotations
 
 import base64
+import functools
 import hmac
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import ModuleType
 
 from filepipe.errors import Unauthorized
 
@@ -48,21 +51,33 @@ def mint(secret: bytes, upload_id: str, sizes: Mapping[int, int], expires: int) 
     return tokens
 
 
+@functools.cache
+def load() -> ModuleType:
+    """What `verify` works with, which takes a tenth of a second and 20 MB the first time.
+
+    For a thread, when the first token comes: a daemon that takes no parts does without.
+    """
+    for name in ("errors", "jwk", "jwt"):
+        importlib.import_module(f"joserfc.{name}")
+    return importlib.import_module("joserfc")
+
+
+def loaded() -> bool:
+    """Whether `load` has been called."""
+    return bool(load.cache_info().currsize)
+
+
 def verify(secret: bytes, token: str, upload_id: str, part_number: int) -> Claims:
     """What the token allows, if it is for this part and its time is not over.
 
     Raises `Unauthorized`.
     """
-    # Here, because with its cryptography it takes a tenth of a second and 20 MB.
-    from joserfc.errors import JoseError  # noqa: PLC0415
-    from joserfc.jwk import OctKey  # noqa: PLC0415
-    from joserfc.jwt import JWTClaimsRegistry, decode  # noqa: PLC0415
-
-    rules = JWTClaimsRegistry(leeway=LEEWAY, exp={"essential": True})
+    jose = load()
+    rules = jose.jwt.JWTClaimsRegistry(leeway=LEEWAY, exp={"essential": True})
     try:
-        found = decode(token, OctKey.import_key(secret), algorithms=["HS256"])
+        found = jose.jwt.decode(token, jose.jwk.OctKey.import_key(secret), algorithms=["HS256"])
         rules.validate(found.claims)
-    except (JoseError, ValueError, RecursionError):
+    except (jose.errors.JoseError, ValueError, RecursionError):
         raise Unauthorized(REFUSAL) from None
     claims = _claims(found.claims)
     if "crit" in found.header or (claims.upload_id, claims.part_number) != (upload_id, part_number):

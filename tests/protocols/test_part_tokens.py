@@ -6,6 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -213,3 +215,21 @@ def test_the_json_form_is_no_token() -> None:
 def test_anything_else_is_refused(token: str) -> None:
     """With the same sentence, whatever it is."""
     assert refused(token)
+
+
+def test_what_is_slow_is_loaded_apart() -> None:
+    """Not by a daemon that takes no parts, and not while a token is looked at."""
+    script = """
+import sys
+from filepipe import app
+from filepipe.protocols import part_tokens
+assert "joserfc" not in sys.modules and not part_tokens.loaded()
+[token] = part_tokens.mint(b"s" * 32, "u", {0: 1}, 2**40)
+part_tokens.load()
+assert part_tokens.loaded()
+before = set(sys.modules)
+part_tokens.verify(b"s" * 32, token, "u", 0)
+late = {name for name in set(sys.modules) - before if not name.startswith("encodings")}
+assert not late, late
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)

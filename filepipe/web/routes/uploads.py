@@ -5,6 +5,7 @@ One flow: who asks, what for, then the engine, then JSON. Every answer has a JSO
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -172,7 +173,10 @@ class UploadsFront:
         if not _NUMBER.fullmatch(number_text):
             raise BadRequest(f"Invalid URL: part `{number_text}` is not a number")
         number = int(number_text)
-        part_tokens.verify(self._access.jwt_secret, _bearer(request), upload_id, number)
+        token = _bearer(request)
+        if not part_tokens.loaded():
+            await asyncio.to_thread(part_tokens.load)
+        part_tokens.verify(self._access.jwt_secret, token, upload_id, number)
         upload = await self._uploads.find(upload_id)
         if number >= upload.total_parts:
             raise NotFound(f"Part {number} not found for upload {upload_id}")

@@ -44,6 +44,8 @@ from filepipe.web.routes.beam import Beam
 from filepipe.web.routes.file_pipe import FilePipe
 from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
+from filepipe.web.routes.resumable import ResumableUploads
+from filepipe.web.routes.resumable_turn import ResumableRules
 from filepipe.web.routes.uploads import UploadsFront
 from filepipe.web.small import SmallTransfers
 from filepipe.web.small_messages import HttpipeCounter
@@ -163,7 +165,7 @@ async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterato
         await life.enter_async_context(webhooks.running())
         shutdown = Shutdown(lambda: service.busy() + webhooks.busy(), settings.drain_timeout)
         context = _context(settings, service, plane, departures, shutdown, engines.offsets)
-        fronts = _fronts(context, UploadsFront(context, engines.parts, access))
+        fronts = _fronts(settings, context, UploadsFront(context, engines.parts, access))
         chores = [watch_loop_lag(service.statistics), census.supervise()]
         if certificate:
             chores.append(certificate.watch())
@@ -190,8 +192,9 @@ def _service(settings: Settings) -> Service:
     return Service(spilling, settings.max_keys)
 
 
-def _fronts(context: Context, uploads: UploadsFront) -> dict[str, Front]:
+def _fronts(settings: Settings, context: Context, uploads: UploadsFront) -> dict[str, Front]:
     """Each protocol's front, by its name."""
+    resumable = ResumableUploads(context, context.offsets, _resumable_rules(settings))
     mounted: dict[str, Front] = {
         "file-pipe": FilePipe(context),
         "piping": Piping(context),
@@ -199,7 +202,17 @@ def _fronts(context: Context, uploads: UploadsFront) -> dict[str, Front]:
         "httpipe": Httpipe(context),
         "uploads": uploads,
     }
-    return {**mounted, "auto": Auto(context, mounted)}
+    return {**mounted, "auto": Auto(context, mounted, resumable)}
+
+
+def _resumable_rules(settings: Settings) -> ResumableRules:
+    return ResumableRules(
+        settings.max_upload_size,
+        settings.max_body_size,
+        settings.upload_ttl_hours * 3600.0,
+        settings.storage_backend,
+        settings.interim_answers,
+    )
 
 
 def _context(

@@ -55,6 +55,8 @@ ELSEWHERE = {
     "filepipe/web/routes/piping.py": "tests/scenarios/piping/test_piping_sender.py",
     "filepipe/web/routes/rendezvous.py": "tests/scenarios/rendezvous/test_rendezvous_table.py",
     "filepipe/web/routes/resumption.py": "tests/scenarios/auto/test_auto_resumption.py",
+    "filepipe/web/routes/resumable.py": "tests/protocols/test_resumable.py",
+    "filepipe/web/routes/resumable_turn.py": "tests/protocols/test_resumable.py",
     "filepipe/web/routes/pipes.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",
     "filepipe/web/routes/uploads.py": "tests/scenarios/uploads/test_uploads_parts.py",

@@ -117,6 +117,11 @@ class Appending:
         """The end of what has come, in bytes from the beginning of the upload."""
         return self.blob.size
 
+    @property
+    def recorded(self) -> int:
+        """How much of the upload is safe, in bytes from its beginning."""
+        return self._session.recorded
+
     async def hashed(self) -> None:
         """Return once the hashing that was given has every byte. Raises as `Draft.write` does."""
         await self.blob.flush()

@@ -6,6 +6,7 @@ A channel is there from the beginning of the upload until its record goes, over 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -17,6 +18,11 @@ from filepipe.channels.upload_blob import UploadBlob
 from filepipe.errors import Draining, FilepipeError
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob
+
+
+def etag_of(upload_id: str) -> str:
+    """The ETag of an upload: its id may not be told to readers, who could write with it."""
+    return f'"{hashlib.sha256(upload_id.encode()).hexdigest()[:16]}"'
 
 
 class UploadKeys:
@@ -37,7 +43,7 @@ class UploadKeys:
         on_change = self._changed if key is None else self._changed_at_key
         channel = Channel(name, Kind.UPLOAD, Retention(0.0), on_change, self._waste)
         # the same after a restart, and each upload has an id of its own
-        channel.etag = f'"{upload_id}"'
+        channel.etag = etag_of(upload_id)
         if key is not None:
             self._directory.enter(channel)
         self._channels[upload_id] = channel

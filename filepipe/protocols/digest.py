@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from typing import Final, Protocol, cast
 
 import http_sf
@@ -72,6 +73,22 @@ def _dictionary(name: str, header: str) -> dict[str, object]:
 def new_hash(algorithm: str) -> Hash:
     """Begin to hash with an algorithm that `wanted` returned."""
     return hashlib.new(_HASHES[algorithm], usedforsecurity=False)
+
+
+class Hashes:
+    """Several hashes of the same bytes, by algorithms that `stated` returned."""
+
+    def __init__(self, algorithms: Iterable[str]) -> None:
+        self._hashes = {algorithm: new_hash(algorithm) for algorithm in algorithms}
+
+    def update(self, data: bytes, /) -> None:
+        """Go on with these bytes."""
+        for hashing in self._hashes.values():
+            hashing.update(data)
+
+    def digests(self) -> dict[str, bytes]:
+        """Return the hash of all bytes so far, by each algorithm."""
+        return {algorithm: hashing.digest() for algorithm, hashing in self._hashes.items()}
 
 
 def repr_digest(algorithm: str, raw: bytes) -> str:

@@ -1,8 +1,8 @@
 """The protocol `auto`: the table that finds what a request means, by its path, then its method.
 
 Order: what is reserved (`/-/PROTOCOL/…`, `/channels/…`, pages) → `OPTIONS` → queries and headers of
-what is not built yet → the method, where `POST`, and a `PUT` with `?n=`, are the sender's side of a
-rendezvous.
+what is not built yet → `PUT` and `POST` with `Upload-Complete` → the method, where `POST`, and a
+`PUT` with `?n=`, are the sender's side of a rendezvous.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from filepipe.web.fields import joined
 from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
 from filepipe.web.routes import httpipe, pages, pipes, rendezvous, resumption
+from filepipe.web.routes.resumable import ResumableUploads
 
 _UNBUILT_QUERIES = frozenset({"append", "follow", "view", "verb"})
-_UNBUILT_HEADERS = ("Upload-Complete", "X-Verb")
+_UNBUILT_HEADERS = ("X-Verb",)
 _UPLOAD = re.compile(r"//?upload(?:/|\Z)")
 """The paths of uploads; old clients double a slash."""
 
@@ -68,8 +69,11 @@ class Auto:
     newline = True
     own_paths: frozenset[str] = frozenset()
 
-    def __init__(self, context: Context, mounted: Mapping[str, Front]) -> None:
+    def __init__(
+        self, context: Context, mounted: Mapping[str, Front], resumable: ResumableUploads
+    ) -> None:
         self._context = context
+        self._resumable = resumable
         self._mounted = {**mounted, "auto": self}
         self._dialect = dialect_of(context.rules)
         self._methods: dict[str, Method] = {
@@ -96,7 +100,7 @@ class Auto:
         if is_reserved(key):
             return await self._at_reserved(request, key, query)
         if request.method == "OPTIONS":
-            return pages.options(request, self._allow)
+            return self._options(request)
         arguments = parse_query(query)
         self._refuse_unbuilt(request, arguments)
         method = self._methods.get(request.method)
@@ -134,6 +138,11 @@ class Auto:
             raise MethodNotAllowed("only GET is supported here", _READS)
         return await pages.page(self._context, request, key, query)
 
+    def _options(self, request: web.BaseRequest) -> web.StreamResponse:
+        response = pages.options(request, self._allow)
+        response.headers.update(self._resumable.limits_at_start(request))
+        return response
+
     def _refuse_unbuilt(self, request: web.BaseRequest, arguments: Mapping[str, str]) -> None:
         for name in _UNBUILT_QUERIES.intersection(arguments):
             raise BadRequest(f"?{name} is not available in this version")
@@ -148,6 +157,8 @@ class Auto:
     async def _put(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
+        if self._resumable.is_meant(request):
+            return await self._resumable.create(request, key, arguments, prefix)
         if "n" in arguments:
             return await self._post(request, key, arguments, prefix)
         rules = self._context.rules
@@ -169,6 +180,8 @@ class Auto:
     async def _post(
         self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
     ) -> web.StreamResponse:
+        if self._resumable.is_meant(request):
+            return await self._resumable.create(request, key, arguments, prefix)
         number = wanted_receivers(arguments.get("n", "1"), self._context.rules.max_receivers)
         wait = self._wait(request, arguments)
         with rendezvous.offered(self._context, request, key, number, forms=True) as offered:

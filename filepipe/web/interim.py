@@ -34,6 +34,8 @@ class Interim:
     def __init__(
         self, request: web.BaseRequest, interop: resumable.Interop, wanted: Wanted
     ) -> None:
+        self.announced = False
+        """Whether the client was told where to go on."""
         self._request = request
         self._interop = interop
         self._allowed = (
@@ -45,6 +47,7 @@ class Interim:
     async def announce(self, location: str, limits: resumable.Limits) -> None:
         """Say where to go on."""
         if self._allowed:
+            self.announced = True
             await self._send(resumable.announcement(self._interop, location, limits))
 
     @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from filepipe.channels.channel import Channel, Reader, Writer
+from filepipe.channels.channel import Channel, Kind, Reader, Writer
 from filepipe.channels.state import State
 from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, Unavailable
 from filepipe.relay.moves import Gauge, Intake, Outflow
@@ -63,6 +63,11 @@ class Pumps:
         if limit is not None and length is not None and length > limit:
             raise TooLarge(f"the body exceeds the limit of {limit} bytes")
 
+    def _check_whole(self, channel: Channel, size: int) -> None:
+        """All the pieces of a pipe are one body; an upload has a limit of its own."""
+        if channel.kind is not Kind.UPLOAD:
+            self.check_length(size)
+
     def watch_sender(self) -> Watch:
         """What ends a wait for a sender who has gone silent."""
         return Watch(self._limits.idle, "sent")
@@ -108,7 +113,7 @@ class Pumps:
                 watch.end()
                 self.count_in(request, len(chunk))
                 await writer.write((chunk,))
-                self.check_length(writer.channel.size)
+                self._check_whole(writer.channel, writer.channel.size)
                 watch.begin()
 
     async def _received_by_kernel(self, request: web.BaseRequest, writer: Writer) -> bool:
@@ -120,7 +125,7 @@ class Pumps:
         assert length is not None
         channel = writer.channel
         end = channel.size + length
-        self.check_length(end)
+        self._check_whole(channel, end)
         try:
             gauge = self._gauges[channel] = self._plane.gauge(fd, 0)
         except Unavailable:  # the event loop needs no thread for it

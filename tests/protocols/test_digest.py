@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from filepipe.errors import BadRequest
-from filepipe.protocols.digest import new_hash, repr_digest, stated, wanted
+from filepipe.protocols.digest import Hashes, new_hash, repr_digest, stated, wanted
 
 
 @pytest.mark.parametrize(
@@ -109,3 +109,12 @@ def test_digests_that_cannot_be_read(header: str) -> None:
     """The refusal names the field."""
     with pytest.raises(BadRequest, match=r"^Content-Digest "):
         stated("Content-Digest", header)
+
+
+def test_several_at_once() -> None:
+    """Each has all the bytes."""
+    hashes = Hashes(["sha-256", "sha-512"])
+    hashes.update(b"a")
+    hashes.update(b"b")
+    expected = {"sha-256": hashlib.sha256(b"ab"), "sha-512": hashlib.sha512(b"ab")}
+    assert hashes.digests() == {name: hashing.digest() for name, hashing in expected.items()}

@@ -76,7 +76,9 @@ async def test_who_is_told_where_to_go_on(
 ) -> None:
     """Nobody who did not ask for it, and nobody behind a proxy."""
     request = ask(sink, version, **headers)
-    await Interim(request, INTEROPS[interop], wanted).announce("/files/x", Limits())
+    answers = Interim(request, INTEROPS[interop], wanted)
+    await answers.announce("/files/x", Limits())
+    assert answers.announced is sent
     assert len(sink.written) == sent
     assert sink.output_size == 0
 

@@ -34,4 +34,4 @@ soak:
 
 lock:
 	$(LOCK) --output-file requirements.lock
-	$(LOCK) --extra test --output-file requirements-test.lock
+	$(LOCK) --all-extras --output-file requirements-test.lock

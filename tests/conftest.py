@@ -18,6 +18,9 @@ from typing import Any
 
 import pytest
 
+from tests import smbd
+from tests.smbd import Smbd
+
 START = 15.0
 """Seconds that a daemon may take to start on a busy machine."""
 
@@ -163,6 +166,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
 def daemon(start: Callable[..., Daemon]) -> Daemon:
     """A daemon with the default settings on a loopback port."""
     return start()
+
+
+@pytest.fixture(scope="session")
+def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smbd]:
+    """A Samba for all tests of this process, which leave it as it was: each has its own folder."""
+    smbd.need()
+    server = Smbd(tmp_path_factory.mktemp("samba"))
+    yield server
+    server.kill()
 
 
 @pytest.fixture(params=["relay", "no-relay"])

@@ -12,6 +12,8 @@ SOURCES = {"filepipe": "", "backends/filepipe_backends": "backends"}
 # What can only be seen in the real process, with the test that sees it.
 ELSEWHERE = {
     "backends/filepipe_backends/calls.py": "tests/backends/test_file_cancelled.py",
+    "backends/filepipe_backends/smb_drafts.py": "tests/backends/test_smb.py",
+    "backends/filepipe_backends/smb_wire.py": "tests/backends/test_smb_link.py",
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/channels/offset_chores.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_contents.py": "tests/channels/test_offset_uploads.py",

@@ -31,6 +31,10 @@ def translated(error: OSError) -> FilepipeError:
     return StorageFailed(f"the storage failed: {error.strerror}")
 
 
+NO_FILE = -1
+"""The descriptor of calls that need none."""
+
+
 class Calls:
     """The calls on one descriptor, `fd`, which is closed by `close` and by nobody else."""
 
@@ -110,8 +114,9 @@ def _close(fd: int, running: tuple[Future[Any], ...], first: Callable[[], None] 
     wait(running)
     if first is not None:
         first()
-    with suppress(OSError):
-        os.close(fd)
+    if fd != NO_FILE:
+        with suppress(OSError):
+            os.close(fd)
 
 
 def _close_result(call: Future[int]) -> None:

@@ -10,11 +10,9 @@ import asyncio
 import errno
 import fcntl
 import os
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable
 
 from filepipe.errors import StorageFailed
-from filepipe_backends.calls import Calls
 
 _FULL = getattr(fcntl, "F_FULLFSYNC", None)
 """Where `fsync` leaves the bytes in the cache of the drive (macOS), this does not."""
@@ -22,28 +20,33 @@ _FULL = getattr(fcntl, "F_FULLFSYNC", None)
 _UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY)
 
 
-class Flushes:
-    """The flushes for one draft; all but `share` run on its threads and raise OSError."""
+class Shared:
+    """Flushes of one draft that callers wait for together."""
 
-    def __init__(self) -> None:
-        self._failed = False
+    def __init__(self, flush: Callable[[], Awaitable[None]]) -> None:
+        self._flush = flush
         self._running: asyncio.Task[None] | None = None
         self._next: asyncio.Task[None] | None = None
 
-    async def share(self, calls: Calls, pool: Executor) -> None:
+    async def wait(self) -> None:
         """Flush the bytes that were written so far; who comes while one runs shares the next."""
         if self._next is None:
-            self._next = asyncio.create_task(self._after(self._running, calls, pool))
+            self._next = asyncio.create_task(self._after(self._running))
             self._next.add_done_callback(_forgive)
         await asyncio.shield(self._next)
 
-    async def _after(
-        self, running: asyncio.Task[None] | None, calls: Calls, pool: Executor
-    ) -> None:
+    async def _after(self, running: asyncio.Task[None] | None) -> None:
         if running is not None:
             await asyncio.wait({running})
         self._running, self._next = self._next, None
-        await calls.run_on(pool, self.data, calls.fd)
+        await self._flush()
+
+
+class Flushes:
+    """The flushes for one draft, on its threads, and raising OSError."""
+
+    def __init__(self) -> None:
+        self._failed = False
 
     def data(self, fd: int) -> None:
         """Make the bytes of a file durable, and as much about it as is needed to read them."""

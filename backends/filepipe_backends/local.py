@@ -20,7 +20,7 @@ from filepipe.errors import ConfigError, FilepipeError, NotFound, StorageFailed
 from filepipe.storage.interface import Traits
 from filepipe_backends import drafts, objects
 from filepipe_backends.calls import Calls, made, translated
-from filepipe_backends.flushes import Flushes
+from filepipe_backends.flushes import Flushes, Shared
 from filepipe_backends.objects import Place
 from filepipe_backends.publication import Wish, publish
 
@@ -57,6 +57,7 @@ class LocalDraft:
         self._threads = threads
         self._calls = Calls(fd, threads.calls)
         self._flushes = Flushes()
+        self._shared = Shared(self._flush)
 
     async def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write all of `data` at `offset`."""
@@ -65,7 +66,11 @@ class LocalDraft:
 
     async def sync(self) -> None:
         """Return once all that was written before the call is durable."""
-        await self._flushes.share(self._calls, self._threads.flushes)
+        await self._shared.wait()
+
+    async def _flush(self) -> None:
+        calls = self._calls
+        await calls.run_on(self._threads.flushes, self._flushes.data, calls.fd)
 
     async def read(self, offset: int, limit: int) -> bytes:
         """Read up to `limit` bytes from `offset`."""

@@ -13,7 +13,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WANTED = PROJECT["project"]["dependencies"]
-WANTED_FOR_TESTS = PROJECT["project"]["optional-dependencies"]["test"]
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+WANTED_FOR_TESTS = [wanted for name in EXTRAS if name != "all" for wanted in EXTRAS[name]]
 BUILD = PROJECT["build-system"]["requires"]
 
 

@@ -85,6 +85,7 @@ class Auto:
         if context.rules.allow_delete:
             self._methods["DELETE"] = self._delete
         self._allow = (*sorted(self._methods), "OPTIONS")
+        self._methods.setdefault("DELETE", self._give_up)
 
     async def serve(
         self, request: web.BaseRequest, path: str, query: str, prefix: str
@@ -219,3 +220,10 @@ class Auto:
     ) -> web.StreamResponse:
         await pipes.delete(self._context, request, key)
         return web.Response(status=204, headers={"Access-Control-Allow-Origin": "*"})
+
+    async def _give_up(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        if not resumption.may_give_up(self._context, request, key):
+            raise MethodNotAllowed("DELETE is not supported here", self._allow)
+        return await self._delete(request, key, arguments, prefix)

@@ -30,9 +30,6 @@ from filepipe.web.routes import pipes
 TAKE_OVER = 5.0
 """Seconds that the sender before may take to let go."""
 
-_ALONE = ("X-Forward-Url", "If-None-Match")
-"""What a PUT with Content-Range cannot be combined with."""
-
 
 async def put(
     context: Context, request: web.BaseRequest, key: Key, dialect: pipes.Dialect
@@ -47,6 +44,8 @@ async def put(
     algorithm = digest.wanted(joined(request.headers, "Want-Repr-Digest"))
     check_expectation(request)
     channel = context.service.directory.present(key)
+    if channel is not None and "If-None-Match" in request.headers:
+        raise Conflict("key already exists")
     if channel is None:
         channel = _begin(context, key, dialect, piece)
         await _take(context, request, channel, piece, claimed=True)
@@ -59,13 +58,23 @@ async def put(
     return channel
 
 
+def may_give_up(context: Context, request: web.BaseRequest, key: Key) -> bool:
+    """Whether it is an unfinished pipe's sender, who names the ETag, that wants to free its key."""
+    channel = context.service.directory.find(key)
+    if channel is None or channel.kind is not Kind.PIPE or channel.resumption is None:
+        return False
+    named = joined(request.headers, "If-Match")
+    return channel.state is State.WRITING and named not in {None, "*"}
+
+
 def _piece(request: web.BaseRequest) -> Piece:
     headers: MultiMapping[str] = request.headers
     if multipart_boundary(headers.get("Content-Type")) is not None:
         raise BadRequest("Content-Range is not supported with a form")
-    for name in _ALONE:
-        if name in headers:
-            raise BadRequest(f"Content-Range is not supported with {name}")
+    if "X-Forward-Url" in headers:
+        raise BadRequest("Content-Range is not supported with X-Forward-Url")
+    if headers.get("If-None-Match", "*") != "*":
+        raise BadRequest("Content-Range is not supported with If-None-Match, but for *")
     return parse_content_range(joined(headers, "Content-Range") or "", length_of(request))
 
 

@@ -289,6 +289,37 @@ def test_a_body_of_another_length(both: Daemon, path: str, *, chunked: bool) -> 
     assert ask(both, path).body == b"four5"
 
 
+def test_a_new_one_only(both: Daemon, path: str, lose: Callable[..., None]) -> None:
+    """`If-None-Match: *` begins, and does not go on with what somebody else has lost."""
+    lose()
+    eventually(lambda: suspended(both, path))
+    new = "If-None-Match: *"
+    with Upload(both, path, SIZE, whole(), new) as sender:
+        assert_refused(refusal(sender), 409, "key already exists")
+    with Upload(both, path, SIZE, whole(), 'If-None-Match: "x"') as sender:
+        assert_refused(refusal(sender), 400, "If-None-Match")
+    assert put_rest(both, path, CUT).status == 200
+    assert put_rest(both, f"{path}-2", 0, new).status == 200
+    assert sha(ask(both, f"{path}-2").body) == sha(BODY)
+
+
+def test_who_gives_up_says_so(both: Daemon, path: str, lose: Callable[..., None]) -> None:
+    """DELETE with the ETag cuts the readers and frees the key; without, it stays off."""
+    with Download(both, path) as reader:
+        lose()
+        assert reader.begin() == 200
+        etag = ask(both, path, "--head")["ETag"]
+        delete = ("-X", "DELETE", "-H")
+        for wrong in ("X: y", "If-Match: *"):
+            assert_refused(ask(both, path, *delete, wrong), 405, "DELETE is not supported")
+        assert_refused(ask(both, path, *delete, 'If-Match: "other"'), 412, "another object")
+        assert ask(both, path, *delete, f"If-Match: {etag}").status == 204
+        assert reader.rest() is None
+    assert put_rest(both, path, 0, "If-None-Match: *").status == 200
+    etag = ask(both, path, "--head")["ETag"]
+    assert_refused(ask(both, path, *delete, f"If-Match: {etag}"), 405, "DELETE is not supported")
+
+
 def test_nobody_comes_back(quick: Daemon) -> None:
     """After the window the readers are cut, the key is free, and nothing is kept."""
     put_rest(quick, "/first", 0)  # what the first transfer opens stays

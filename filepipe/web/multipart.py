@@ -7,11 +7,13 @@ Rule 2: memory holds at most `MAX_FIELD` bytes and the head of one part, whateve
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDictProxy
 
 from filepipe.errors import BadRequest
 from filepipe.protocols.disposition import clean_disposition, clean_filename, parse_filename
@@ -23,7 +25,15 @@ MAX_FIELD = 64 * 1024
 MAX_PARTS = 128
 """Parts that a form may have; each costs the loop as much as a small request."""
 
+MAX_HEADER = 8190
+"""Bytes of a field in the head of a part."""
+
+MAX_HEADERS = 128
+"""Fields in the head of a part."""
+
 _CHUNK = 64 * 1024
+
+_CHARSET = re.compile(r'(;[ \t]*name[ \t]*=[ \t]*"?)_charset_("?[ \t]*(?:;|$))', re.IGNORECASE)
 
 _FAULTS = (
     ValueError,
@@ -53,7 +63,7 @@ def filename_of(headers: Mapping[str, str]) -> str | None:
 async def choose_part(request: web.BaseRequest) -> Part:
     """The part to store. Raises `BadRequest`; no byte of a file has been read when it returns."""
     try:
-        return await _choose(await request.multipart())
+        return await _choose(_form(request))
     except _FAULTS as error:
         raise _malformed(error) from error
 
@@ -73,7 +83,7 @@ async def first_part(request: web.BaseRequest) -> FirstPart:
     What follows it is read, and dropped, before its body ends.
     """
     try:
-        form = await request.multipart()
+        form = _form(request)
         part = await _next(form)
     except _FAULTS as error:
         raise _malformed(error) from error
@@ -84,6 +94,30 @@ async def first_part(request: web.BaseRequest) -> FirstPart:
         clean_content_type(headers.get("Content-Type")),
         clean_disposition(headers.get("Content-Disposition")),
         _alone(form, part),
+    )
+
+
+class _Form(MultipartReader):
+    """A form whose fields are all alike.
+
+    One that is called `_charset_` aiohttp reads by itself, and then takes the boundary behind it
+    for the head of the next part. We have no use for what it says (RFC 7578, 4.6).
+    """
+
+    async def fetch_next_part(self) -> MultipartReader | BodyPartReader:
+        """The next part, under another name if it has that one."""
+        part = await super().fetch_next_part()
+        if isinstance(part, BodyPartReader) and "Content-Disposition" in part.headers:
+            headers = part.headers.copy()
+            disposition = headers["Content-Disposition"]
+            headers["Content-Disposition"] = _CHARSET.sub(r"\1charset\2", disposition)
+            part.headers = CIMultiDictProxy(headers)
+        return part
+
+
+def _form(request: web.BaseRequest) -> MultipartReader:
+    return _Form(
+        request.headers, request.content, max_field_size=MAX_HEADER, max_headers=MAX_HEADERS
     )
 
 

@@ -16,6 +16,8 @@ FORM = "Content-Type: multipart/form-data; boundary=b"
 FILE = b'Content-Disposition: form-data; name="f"; filename="a.txt"\r\n'
 FIELD = b'Content-Disposition: form-data; name="note"\r\n'
 
+CHARSET = FIELD.replace(b"note", b"_charset_")
+
 
 def part(head: bytes, data: bytes) -> bytes:
     """One part of a form, with the boundary before it."""
@@ -102,6 +104,12 @@ def test_a_waiting_reader_sees_the_part(front: Front, key: str) -> None:
             part(FILE + b"Content-Length: 2\r\n", b"hello"), b"hello", id="a length inside"
         ),
         pytest.param(b"preamble\r\n" + part(FILE, b"data"), b"data", id="a preamble"),
+        pytest.param(part(CHARSET, b"utf-8") + part(FILE, b"data"), b"data", id="a charset"),
+        pytest.param(
+            part(FIELD, b"t") + part(CHARSET, b"u" * 99) + part(FILE, b"data"),
+            b"data", id="a long charset behind a field",
+        ),
+        pytest.param(part(CHARSET, b"utf-8"), b"utf-8", id="a charset alone"),
     ],
 )  # fmt: skip
 def test_the_part_that_is_meant(front: Front, key: str, form: bytes, stored: bytes) -> None:

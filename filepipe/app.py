@@ -42,10 +42,12 @@ from filepipe.web.live import Handover
 from filepipe.web.pumps import PumpLimits, Pumps
 from filepipe.web.routes.beam import Beam
 from filepipe.web.routes.file_pipe import FilePipe
+from filepipe.web.routes.files import Files
 from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
 from filepipe.web.routes.resumable import ResumableUploads
 from filepipe.web.routes.resumable_turn import ResumableRules
+from filepipe.web.routes.tus import Tus
 from filepipe.web.routes.uploads import UploadsFront
 from filepipe.web.small import SmallTransfers
 from filepipe.web.small_messages import HttpipeCounter
@@ -165,7 +167,7 @@ async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterato
         await life.enter_async_context(webhooks.running())
         shutdown = Shutdown(lambda: service.busy() + webhooks.busy(), settings.drain_timeout)
         context = _context(settings, service, plane, departures, shutdown, engines.offsets)
-        fronts = _fronts(settings, context, UploadsFront(context, engines.parts, access))
+        fronts = _fronts(settings, context, UploadsFront(context, engines.parts, access), access)
         chores = [watch_loop_lag(service.statistics), census.supervise()]
         if certificate:
             chores.append(certificate.watch())
@@ -192,15 +194,19 @@ def _service(settings: Settings) -> Service:
     return Service(spilling, settings.max_keys)
 
 
-def _fronts(settings: Settings, context: Context, uploads: UploadsFront) -> dict[str, Front]:
+def _fronts(
+    settings: Settings, context: Context, uploads: UploadsFront, access: UploadAccess
+) -> dict[str, Front]:
     """Each protocol's front, by its name."""
     resumable = ResumableUploads(context, context.offsets, _resumable_rules(settings))
+    tus = Tus(context, access, settings.max_upload_size)
     mounted: dict[str, Front] = {
         "file-pipe": FilePipe(context),
         "piping": Piping(context),
         "beam": Beam(context),
         "httpipe": Httpipe(context),
         "uploads": uploads,
+        "files": Files(context, access, tus, resumable),
     }
     return {**mounted, "auto": Auto(context, mounted, resumable)}
 

@@ -52,6 +52,7 @@ ELSEWHERE = {
     "filepipe/web/refusals.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/beam.py": "tests/scenarios/beam/test_beam_put.py",
     "filepipe/web/routes/file_pipe.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",
+    "filepipe/web/routes/files.py": "tests/scenarios/tus/test_files_front.py",
     "filepipe/web/routes/httpipe.py": "tests/scenarios/httpipe/test_httpipe_producer.py",
     "filepipe/web/routes/pages.py": "tests/scenarios/auto/test_auto_reserved.py",
     "filepipe/web/routes/piping.py": "tests/scenarios/piping/test_piping_sender.py",
@@ -61,6 +62,7 @@ ELSEWHERE = {
     "filepipe/web/routes/resumable_turn.py": "tests/protocols/test_resumable.py",
     "filepipe/web/routes/pipes.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",
+    "filepipe/web/routes/tus.py": "tests/scenarios/tus/test_tus_table.py",
     "filepipe/web/routes/uploads.py": "tests/scenarios/uploads/test_uploads_parts.py",
     "filepipe/web/user_content.py": "tests/scenarios/file_pipe/test_file_pipe_get.py",
 }

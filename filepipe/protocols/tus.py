@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from email.utils import formatdate
 from typing import Any, Final, Literal
 
 from filepipe.errors import BadRequest, OtherVersion, UnsupportedMedia
+from filepipe.protocols.digest import Hash
 from filepipe.protocols.tus_metadata import TusMetadata, parse_metadata
 
 VERSION: Final = "1.0.0"
@@ -33,9 +35,7 @@ Fields = Callable[[str], str | None]
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _CHECKSUM = re.compile(r"([A-Za-z0-9-]+) ([A-Za-z0-9+/]+={0,2})")
 _METHOD = re.compile(r"[A-Za-z]{1,16}")
-_UPLOAD_URL = re.compile(
-    r"(?:[^?#\s]*/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE
-)
+_UPLOAD_URL = re.compile(r"(?:[^?#\s]*/)?([0-9a-f]{32})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _concat(text: str) -> Concat:
     if not found or None in found:
         raise BadRequest("Upload-Concat has something that is not the URL of an upload here")
     # the id alone decides: what stands before it is how the client reaches us, not how we do
-    return Concat(text, tuple(url[1].lower() for url in found if url is not None))
+    return Concat(text, tuple(url[1] for url in found if url is not None))
 
 
 def _chunk(text: str) -> bool:
@@ -291,6 +291,11 @@ def check_version(field: Fields) -> None:
     version = field("Tus-Resumable")
     if version != VERSION:
         raise OtherVersion(f"Tus-Resumable is missing or not {VERSION}")
+
+
+def new_hash(algorithm: str) -> Hash:
+    """Begin to hash by one of `ALGORITHMS`."""
+    return hashlib.new(algorithm, usedforsecurity=False)
 
 
 def read(rule: Rule, field: Fields) -> Said:

@@ -32,8 +32,11 @@ from filepipe.web.routes.resumable import ResumableUploads
 
 _UNBUILT_QUERIES = frozenset({"append", "follow", "view", "verb"})
 _UNBUILT_HEADERS = ("X-Verb",)
-_UPLOAD = re.compile(r"//?upload(?:/|\Z)")
-"""The paths of uploads; old clients double a slash."""
+_OWN_PATHS = {
+    "uploads": re.compile(r"//?upload(?:/|\Z)"),  # old clients double a slash
+    "files": re.compile(r"/files(?:/|\Z)"),
+}
+"""The paths at the root that belong to other fronts."""
 
 _WRITES = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _READS = ("GET", "HEAD", "OPTIONS")
@@ -93,8 +96,9 @@ class Auto:
         """Answer one request."""
         if path.startswith("/-/") and not prefix and path != f"/{pages.QR}":
             return await self._delegate(request, path, query)
-        if _UPLOAD.match(path):
-            return await self._mounted["uploads"].serve(request, path, query, prefix)
+        for front, paths in _OWN_PATHS.items():
+            if paths.match(path):
+                return await self._mounted[front].serve(request, path, query, prefix)
         if path == "/":
             return await self._reserved(request, Key(""), query)
         key = parse_key(path)

@@ -19,8 +19,8 @@ HEAD = RULES["upload"]["HEAD"]
 PATCH = RULES["upload"]["PATCH"]
 DELETE = RULES["upload"]["DELETE"]
 
-ID = "01234567-89ab-cdef-0123-456789abcdef"
-OTHER = "fedcba98-7654-3210-fedc-ba9876543210"
+ID = "0123456789abcdef0123456789abcdef"
+OTHER = "fedcba9876543210fedcba9876543210"
 CHUNKED = {"Content-Type": CHUNK}
 APPEND = {**CHUNKED, "Upload-Offset": "0"}
 
@@ -115,7 +115,6 @@ def test_a_partial_upload_is_one() -> None:
         (f"final;/files/{ID}", (ID,)),
         (f"final;https://host/files/{ID} http://[::1]:80/-/files/{OTHER}", (ID, OTHER)),
         (f"final; /files/{ID}  /files/{ID} ", (ID, ID)),
-        (f"final;/files/{ID.upper()}", (ID,)),
     ],
 )
 def test_a_final_upload_names_its_parts(text: str, ids: tuple[str, ...]) -> None:
@@ -129,7 +128,8 @@ def test_a_final_upload_names_its_parts(text: str, ids: tuple[str, ...]) -> None
 @pytest.mark.parametrize(
     "text",
     ["", "final", "final;", "final; ", "whole", "Partial", "partial;", f"final {ID}", "final;x",
-     f"final;{ID}x", f"final;/files/{ID}/", f"final;/files/{ID}?a", f"final;?{ID}", f"final;{ID} x",
+     f"final;{ID}x", f"final;{ID.upper()}", f"final;/files/{ID}/", f"final;/files/{ID}?a",
+     f"final;?{ID}", f"final;{ID} x",
      f"final;{ID},{ID}"],
 )  # fmt: skip
 def test_what_is_no_concatenation_is_refused(text: str) -> None:

@@ -1,0 +1,126 @@
+"""tus-js-client, as its authors ship it, run by node: uploads, is cut in the middle, goes on."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.tus.cutting import cutting
+from tests.scenarios.tus.wire import KEY, Upload, Wire, body_of, fresh
+
+HERE = Path(__file__).parent / "js"
+MIB = 1024 * 1024
+DATA = body_of(4 * MIB)
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def modules(pytestconfig: pytest.Config) -> Path:
+    """The client, as the lock file has it, in pytest's cache; all workers share it."""
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"this machine has no {tool}")
+    cache = pytestconfig.cache
+    assert cache is not None
+    folder = cache.mkdir("tus-js-client")
+    wanted = (HERE / "package-lock.json").read_text()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp = folder / "node_modules" / "stamp"
+        if not stamp.exists() or stamp.read_text() != wanted:
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(HERE / name, folder)
+            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, timeout=50, check=False
+            )
+            if done.returncode:
+                pytest.skip(f"npm cannot install tus-js-client: {done.stderr[-200:]}")
+            stamp.write_text(wanted)
+    return folder / "node_modules"
+
+
+@pytest.fixture
+def run(modules: Path, tmp_path: Path) -> Run:
+    """Upload the data with these options; what the script prints at the end."""
+    file = tmp_path / "data"
+    file.write_bytes(DATA)
+
+    def upload(**options: Any) -> dict[str, Any]:
+        said = {"headers": {"X-API-Key": KEY}, **options}
+        done = subprocess.run(
+            ["node", str(HERE / "upload.cjs"), str(file), json.dumps(said)],
+            env={**os.environ, "NODE_PATH": str(modules)},
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    return upload
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"chunkSize": MIB},
+        {"uploadDataDuringCreation": True},
+        {"overridePatchMethod": True, "chunkSize": 3 * MIB},
+        {"uploadLengthDeferred": True, "chunkSize": MIB, "asBuffer": True},
+        {"addRequestId": True},
+    ],
+)
+def test_a_file_is_uploaded(wire: Wire, run: Run, options: dict[str, Any]) -> None:
+    """In each of the client's ways."""
+    name = fresh("js")
+    answer = run(endpoint=wire.daemon.url("/files/"), metadata={"filename": name}, **options)
+    assert answer["retries"] == 0
+    assert (wire.root / name).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("options", [{}, {"chunkSize": MIB}])
+def test_a_cut_upload_goes_on(wire: Wire, run: Run, options: dict[str, Any]) -> None:
+    """Twice in the middle; hardly a byte is sent again, and readers of the key see one body."""
+    key = fresh("js")
+    with cutting(wire.address, MIB, 5 * MIB // 2) as proxy:
+        answer = run(endpoint=f"{proxy.url}/files/", metadata={"key": key}, **options)
+    assert proxy.cut == 2
+    assert answer["retries"] == 2
+    assert proxy.sent < len(DATA) + 2 * MIB
+    assert wire.call("GET", f"/{key}").body == DATA
+
+
+def test_parts_are_uploaded_side_by_side(wire: Wire, run: Run) -> None:
+    """And joined, although all of them were cut on the way."""
+    key = fresh("js")
+    with cutting(wire.address, 2 * MIB) as proxy:
+        answer = run(
+            endpoint=f"{proxy.url}/files/", metadata={"key": key}, parallelUploads=3, asBuffer=True
+        )
+    assert proxy.cut == 1
+    assert wire.call("GET", f"/{key}").body == DATA
+    upload = Upload(wire, "/files/" + answer["url"].rpartition("/")[2])
+    assert upload.head().done(200).headers["Upload-Concat"].startswith("final;")
+    assert upload.get().body == DATA
+
+
+def test_an_upload_goes_on_by_its_url(wire: Wire, run: Run) -> None:
+    """Of a client that was started anew."""
+    upload = wire.create(len(DATA))
+    upload.patch(DATA[:MIB], 0).done(204)
+    answer = run(uploadUrl=wire.daemon.url(upload.path))
+    assert answer["url"].endswith(upload.path)
+    assert upload.get().body == DATA

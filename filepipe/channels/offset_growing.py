@@ -18,7 +18,7 @@ from filepipe.channels.offset_session import Appending, OffsetSession, keeping_p
 from filepipe.channels.offset_sessions import OffsetSessions
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_blob import Hashing
-from filepipe.errors import FilepipeError, Gone, NotFound
+from filepipe.errors import Busy, Conflict, FilepipeError, Gone, NotFound
 
 
 class Growing:
@@ -65,8 +65,13 @@ class Growing:
         try:
             upload = await self._run(lambda conn: steps.admit(conn, session.id, offset, length))
         except (NotFound, Gone):
-            self._sessions.forget(session)
+            self._sessions.withdraw(session)
             raise
+        if upload.status == "complete":
+            self._sessions.withdraw(session)
+            raise Conflict("the upload is complete")
+        if upload.status == "finalizing":
+            raise Busy("the upload is being finished, try again later")
         if upload.total_size is not None:
             session.learn_length(upload.total_size)
 

@@ -24,7 +24,7 @@ from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_blob import Room
 from filepipe.channels.upload_keys import UploadKeys
 from filepipe.channels.upload_plan import UploadRules
-from filepipe.errors import FilepipeError, OverBudget
+from filepipe.errors import Broken, Conflict, FilepipeError, OverBudget
 from filepipe.logs import get_logger
 from filepipe.records import uploads as records
 from filepipe.records.database import Database
@@ -97,8 +97,21 @@ class OffsetSessions:
         return self._sessions.get(upload_id)
 
     def of(self, upload: Upload) -> OffsetSession:
-        """The session, made anew after a restart."""
-        return self._sessions.get(upload.id) or self.make(upload)
+        """The session, made anew after a restart. Raises `Conflict` once it is complete."""
+        session = self._sessions.get(upload.id)
+        if session is not None:
+            return session
+        channel = self._keys.of(upload.id)
+        if upload.status == "complete" or (channel is not None and channel.ended is not None):
+            raise Conflict("the upload is complete")
+        return self.make(upload)
+
+    def withdraw(self, session: OffsetSession) -> None:
+        """Take back a session that was made for an upload that had just ended."""
+        if self._sessions.get(session.id) is session:
+            self.forget(session)
+            self.give_back(session.id)
+            self._keys.drop(session.id, Broken("the upload was ended"))
 
     def make(self, upload: Upload, draft: Draft | None = None) -> OffsetSession:
         """A session, whose draft may be open already. Raises as `UploadKeys.claim` does."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from filepipe.channels.offset_plan import PARTIAL, is_whole, notes_of, offset_of, with_notes
-from filepipe.errors import BadRequest, Conflict, Gone, NotFound, WrongLength, WrongOffset
+from filepipe.errors import BadRequest, Gone, NotFound, WrongLength, WrongOffset
 from filepipe.records import tombstones
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
@@ -28,11 +28,11 @@ def admit(
 ) -> Upload:
     """The record of an upload that goes on at `offset`, with a length that may be new.
 
-    Raises `WrongOffset`, `WrongLength`, `Conflict` where it takes no bytes any more.
+    Of one that takes no bytes any more it is only looked at. Raises `WrongOffset`, `WrongLength`.
     """
     upload = found(connection, upload_id)
     if upload.status not in ("pending", "failed"):
-        raise Conflict("the upload takes no bytes any more")
+        return upload
     if offset != upload.offset:
         raise WrongOffset(offset_of(upload), offset)
     return upload if length is None else set_length(connection, upload_id, length)

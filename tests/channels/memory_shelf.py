@@ -22,7 +22,8 @@ class MemoryDraft:
         shelf.open_drafts.append(handle)
 
     async def write(self, offset: int, data: bytes | memoryview) -> None:
-        """As it has to be."""
+        """As it has to be, or the fault."""
+        await self._shelf.step("write")
         assert self.handle in self._shelf.unnamed, "a published draft is written to"
         if self._grows:
             assert offset <= len(self._bytes)

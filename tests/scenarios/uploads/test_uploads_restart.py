@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import random
 import signal
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import Daemon, eventually, read_all, read_until
-from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, MIB, Api, Made, body_of, sha
+from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, MIB, Api, body_of, sha
 from tests.scenarios.uploads.conftest import Launch
 from tests.scenarios.uploads.test_uploads_parts import head
 
 BODY = body_of(3 * MIB)
-ROUNDS = int(os.environ.get("UPLOAD_KILLS", "2"))
-"""Of killing; the long loop is `UPLOAD_KILLS=200 python -m pytest -o timeout=0 -k killed` here."""
 
 
 def again(api: Api, *settings: str) -> Api:
@@ -113,58 +107,3 @@ def test_a_drain_has_an_end(mortal: Callable[..., Api]) -> None:
         answer = read_all(sender)
     assert answer.startswith(b"HTTP/1.1 503 "), answer
     assert b'"code": "draining"' in answer
-
-
-class Sending(threading.Thread):
-    """A client that sends every part again and again, and remembers what was acknowledged."""
-
-    def __init__(self, made: Made, dice: random.Random) -> None:
-        super().__init__(daemon=True)
-        self.made = made
-        self.acknowledged: set[int] = set()
-        self.completed = False
-        self._order = dice.sample(range(made.answer["total_parts"]), made.answer["total_parts"])
-
-    def run(self) -> None:
-        """Until everything is done, or nobody answers any more."""
-        try:
-            for number in self._order:
-                if self.made.put(number).status == 200:
-                    self.acknowledged.add(number)
-            self.completed = self.made.complete().status == 200
-        except OSError:
-            return
-
-
-def test_killed_at_any_moment(mortal: Callable[..., Api]) -> None:
-    """No acknowledged part is lost, and nothing that can be seen is less than whole."""
-    dice = random.Random(5)
-    api = mortal()
-    for turn in range(ROUNDS):
-        bodies = [body_of(3 * MIB, seed=100 * turn + number) for number in range(3)]
-        senders = [
-            Sending(api.begin(body, f"{turn}-{number}", checksum_sha256=sha(body)), dice)
-            for number, body in enumerate(bodies)
-        ]
-        for sender in senders:
-            sender.start()
-        time.sleep(dice.uniform(0.0, 0.12))
-        api.daemon.kill()
-        for sender in senders:
-            sender.join(30)
-        whole = {f"{turn}-{number}": sha(body) for number, body in enumerate(bodies)}
-        for name in api.names() & set(whole):
-            assert sha(api.at(name)) == whole[name], "a part was published"
-        again(api)
-        for sender in senders:
-            status = sender.made.status()
-            here = {part["part"] for part in status["parts"] if part["status"] == "uploaded"}
-            assert sender.acknowledged <= here, "an acknowledged part is lost"
-            assert status["status"] == "complete" or not sender.completed
-            sender.made.put_all()
-            final = sender.made.complete().json["final_path"]
-            assert sha(api.at(final)) == sha(sender.made.body)
-        assert {name for name in api.names() if name.startswith(f"{turn}-")} == set(whole)
-    folder = Path(api.daemon.data_dir, "filepipe", "parts")
-    eventually(lambda: {path.name for path in folder.iterdir()} <= {".lock"})
-    api.daemon.assert_clean_log()

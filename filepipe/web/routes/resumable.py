@@ -294,7 +294,6 @@ class ResumableUploads:
 
     async def _receipt(self, turn: Turn, upload: Upload) -> web.StreamResponse:
         """The answer to an upload that is complete, which is the same each time."""
-        turn.location = None  # there is nothing to go on with
         headers = turn.headers(complete=True)
         async with self._uploads.reading(upload) as channel:
             receipt, text = pipes.receipt(

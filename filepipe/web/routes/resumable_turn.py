@@ -97,7 +97,8 @@ class Turn:
         if isinstance(error, WrongOffset):
             headers["Upload-Offset"] = str(error.expected)
         headers["Content-Type"] = "application/problem+json"
-        body = resumable.problem(self.interop, error, status, complete=complete)
+        ended = self.upload is not None and self.upload.status == "complete"
+        body = resumable.problem(self.interop, error, status, complete=ended)
         response = web.Response(status=status, body=body, headers=headers)
         if refusals.closes(error) or not self.request.content.is_eof():
             response.force_close()

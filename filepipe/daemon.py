@@ -170,12 +170,14 @@ def _rights(protocol: str, settings: Settings) -> dict[str, str]:
         "auto": "every key and channel, without a token",
         "httpipe": "every channel, without a token",
         "uploads": uploads,
+        "files": uploads,
     }.get(protocol, "every key, without a token")
     channels = "every channel, without a token"
     deleting = {
         "auto": everything if settings.allow_delete else channels,
         "httpipe": channels,
         "uploads": uploads,
+        "files": uploads,
     }
     listing = "everybody" if settings.dashboard == "keys" else "callers on this machine"
     return {

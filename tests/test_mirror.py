@@ -62,7 +62,6 @@ ELSEWHERE = {
     "filepipe/web/routes/resumable_turn.py": "tests/scenarios/resumable/test_resumable_creation.py",
     "filepipe/web/routes/pipes.py": "tests/scenarios/auto/test_auto_put.py",
     "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",
-    "filepipe/web/routes/tus.py": "tests/scenarios/tus/test_tus_table.py",
     "filepipe/web/routes/uploads.py": "tests/scenarios/uploads/test_uploads_parts.py",
     "filepipe/web/user_content.py": "tests/scenarios/file_pipe/test_file_pipe_get.py",
 }

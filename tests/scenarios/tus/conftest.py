@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import pytest
 
 from tests.conftest import Daemon
 from tests.scenarios.tus.wire import ENVIRONMENT, KEY, LISTENERS, Wire
-
-Launch = Callable[..., Wire]
 
 WAYS = {
     "auto": (0, "/files/"),
@@ -51,13 +48,3 @@ def wire(shared: Daemon) -> Iterator[Wire]:
 def _leave(wire: Wire) -> None:
     for upload in wire.made:
         upload.delete()
-
-
-def _launch(start: Callable[..., Daemon], *settings: str, **process: object) -> Wire:
-    return Wire(start(*LISTENERS, *settings, env=ENVIRONMENT, **process))
-
-
-@pytest.fixture
-def launch(start: Callable[..., Daemon]) -> Launch:
-    """Start a daemon of the test's own with these settings."""
-    return partial(_launch, start)

@@ -7,7 +7,6 @@ import socket
 import pytest
 
 from tests.conftest import Daemon, eventually, read_all, read_until
-from tests.scenarios.tus.conftest import Launch
 from tests.scenarios.tus.wire import ENVIRONMENT, LISTENERS, Upload, Wire, body_of, fresh, metadata
 
 MIB = 1024 * 1024
@@ -75,17 +74,6 @@ def test_two_at_one_offset(wire: Wire) -> None:
         assert upload.get().body == (b"a" if good[0] else b"b") * 10
     else:
         assert upload.offset() in (0, 10)
-
-
-def test_a_silent_sender_is_ended(launch: Launch) -> None:
-    """With a status after which clients try again; what he sent stays."""
-    wire = launch("--idle-timeout", "0.3")
-    upload = wire.create(10)
-    with upload.begin_patch(0, 10) as sock:
-        sock.sendall(b"123")
-        assert read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 503")
-    assert upload.offset() == 3
-    assert upload.patch(b"4567890", 3).done(204).offset == 10
 
 
 def test_a_killed_daemon_loses_nothing_that_it_told(

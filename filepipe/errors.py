@@ -40,6 +40,7 @@ FilepipeError
 ├── Broken                     502  the other side of a channel ended without finishing
 │   └── Stalled                408  a peer moved no byte within its limit
 ├── StorageFailed              500  a backend failed in a way that has no better name
+│   └── StorageAway            503  its server cannot be reached just now
 └── ConfigError                     a setting that cannot be used; never reaches a client
 """
 
@@ -332,6 +333,13 @@ class StorageFailed(FilepipeError):
     """A storage failed; the object in question is lost and says so."""
 
     code = "storage_failed"
+
+
+class StorageAway(StorageFailed):
+    """The server of a storage cannot be reached just now; what is durable there is not lost."""
+
+    code = "storage_away"
+    status = 503
 
 
 class ConfigError(FilepipeError):

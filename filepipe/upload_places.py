@@ -18,6 +18,7 @@ def upload_places(settings: Settings) -> UploadPlaces:
         {
             "local": ShelfPlace(f"local:{_folder(settings, private)}", private / "parts"),
             "s3": ShelfPlace(f"s3:{_bucket(settings)}", private / "s3"),
+            "smb": ShelfPlace(f"smb:{_share(settings)}", private / "smb"),
         },
         default,
         frozenset({default, *settings.allowed_backends}),
@@ -42,3 +43,18 @@ def _bucket(settings: Settings) -> str:
     }
     given = {name: value for name, value in options.items() if value}
     return f"{quote(settings.s3_bucket)}/{quote(settings.s3_prefix)}?{urlencode(given)}"
+
+
+def _share(settings: Settings) -> str:
+    """The location of the share; it holds a password, so it is shown nowhere."""
+    password = settings.smb_pass
+    options = {
+        "user": settings.smb_user,
+        "password": password and password.get_secret_value(),
+        "security": settings.smb_security,
+    }
+    given = {name: value for name, value in options.items() if value}
+    host = f"[{settings.smb_host}]" if ":" in settings.smb_host else quote(settings.smb_host, "")
+    folder = settings.smb_path.replace("\\", "/").strip("/")
+    place = "/".join(quote(part, "") for part in (settings.smb_share, *folder.split("/")) if part)
+    return f"{host}:{settings.smb_port}/{place}?{urlencode(given)}"

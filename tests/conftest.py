@@ -172,7 +172,8 @@ def daemon(start: Callable[..., Daemon]) -> Daemon:
 def samba(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smbd]:
     """A Samba for all tests of this process, which leave it as it was: each has its own folder."""
     smbd.need()
-    server = Smbd(tmp_path_factory.mktemp("samba"))
+    # no test cuts the power of this machine, so its disk need not be waited for
+    server = Smbd(tmp_path_factory.mktemp("samba"), more_of_share="    strict sync = no")
     yield server
     server.kill()
 

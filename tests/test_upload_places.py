@@ -35,3 +35,20 @@ def test_the_options_of_a_bucket() -> None:
         "checksums": ["when_required"], "downloads": ["proxied"],
         "account": ["me"], "secret": ["a+b/c=&d"],
     }  # fmt: skip
+
+
+def test_the_options_of_a_share() -> None:
+    """The names of the original; a path may be written as on Windows."""
+    given: dict[str, Any] = {
+        "smb_host": "nas", "smb_port": "4450", "smb_share": "a share", "smb_path": "\\a b\\ü?/",
+        "smb_user": "D\\me", "smb_pass": "a+b/c=&d", "smb_security": "signed",
+    }  # fmt: skip
+    url = upload_places(Settings(**given)).shelves["smb"].url
+    assert url == (
+        "smb:nas:4450/a%20share/a%20b/%C3%BC%3F?user=D%5Cme&password=a%2Bb%2Fc%3D%26d"
+        "&security=signed"
+    )
+    bare: dict[str, Any] = {"smb_host": "::1"}
+    assert upload_places(Settings(**bare)).shelves["smb"].url == (
+        "smb:[::1]:445/share?security=encrypted"
+    )

@@ -15,7 +15,14 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-from filepipe.errors import ConfigError, Conflict, FilepipeError, NotFound, StorageFailed
+from filepipe.errors import (
+    BadRequest,
+    ConfigError,
+    Conflict,
+    FilepipeError,
+    NotFound,
+    StorageFailed,
+)
 from filepipe.storage.interface import Traits
 from filepipe_backends import smb_drafts as drafts
 from filepipe_backends import smb_publication as publication
@@ -148,14 +155,19 @@ class SmbShelf:
         """Drafts are files, which are read while they arrive, on the disk of another machine."""
         return TRAITS
 
+    def judge(self, name: PurePosixPath) -> None:
+        """Refuse what Windows keeps for devices, and our own folder."""
+        try:
+            segments(name)
+        except Conflict as error:
+            raise BadRequest(str(error)) from None
+
     async def begin(
         self, upload_id: str, size: int | None, name: PurePosixPath | None = None
     ) -> SmbDraft:
-        """Make the file, as long as it will be. Raises `Conflict` for a name that SMB has not."""
+        """Make the file, as long as it will be."""
         if not _HANDLE.fullmatch(upload_id):
             raise StorageFailed("the storage failed: an upload has an odd id")
-        if name is not None:
-            segments(name)
         begin = self._opened(drafts.begin, self._share, upload_id, size)
         return SmbDraft(self._share, self._threads, upload_id, size, await begin)
 

@@ -91,7 +91,7 @@ def handles(share: Share) -> list[str]:
         finally:
             link.shut(folder)
 
-    return share.run(listed)
+    return share.run(listed, patient=False)  # whoever starts does not wait for it
 
 
 def drop(share: Share, handle: str) -> None:

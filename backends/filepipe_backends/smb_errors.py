@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from filepipe.errors import DiskFull, FilepipeError, StorageFailed, TooManyFiles
+from filepipe.errors import DiskFull, FilepipeError, StorageAway, StorageFailed, TooManyFiles
 
 ABSENT = frozenset(
     {
@@ -142,7 +142,7 @@ def translated(error: Lost | Unreachable | Rejected | Refusal) -> FilepipeError:
     """Say what happened without places: a client may see it."""
     if not isinstance(error, Refusal):
         reason = "the connection to the SMB server was lost" if isinstance(error, Lost) else error
-        return StorageFailed(f"the storage failed: {reason}")
+        return StorageAway(f"the storage is away: {reason}")
     if error.status in _FULL:
         return DiskFull("disk full, try again later")
     if error.status in _MANY:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from filepipe.errors import NotFound, StorageFailed
+from filepipe.errors import FilepipeError, NotFound, StorageAway, StorageFailed
 from filepipe_backends import smb_errors as errors
 from filepipe_backends.smb_errors import Refusal
 from filepipe_backends.smb_link import Access, Link, Opened
@@ -40,7 +40,7 @@ class File:
         self._written = 0
         self._flushed = 0
         """How much of `_written` is on the server's disk for certain."""
-        self._failed = False
+        self._failure: FilepipeError | None = None
 
     def read(self, offset: int, limit: int) -> bytes:
         """Read something; b"" at the end."""
@@ -54,7 +54,7 @@ class File:
             with self._lock:
                 self._written += 1
                 if self._link is not link:
-                    self._failed = True
+                    self._failure = _in_doubt()
 
         self.run(write)
 
@@ -77,7 +77,7 @@ class File:
 
     def fail(self) -> None:
         """From now on it is done with."""
-        self._failed = True
+        self._failure = StorageFailed("the storage failed: an earlier write may not be on the disk")
 
     def run(self, action: Callable[[Link, Opened], T]) -> T:
         """Do something with the open file, again where the connection is lost meanwhile."""
@@ -88,9 +88,10 @@ class File:
         with self._lock:
             if self._link is not None and self._link is not link:
                 self._link = None
-                self._failed |= self._written != self._flushed
-            if self._failed:
-                raise StorageFailed("the storage failed: an earlier write may not be on the disk")
+                if self._written != self._flushed:
+                    self._failure = _in_doubt()
+            if self._failure is not None:
+                raise self._failure
             if self._link is None:
                 self._opened = self._again(link)
                 self._link = link
@@ -117,9 +118,13 @@ class File:
         """Let go of it."""
         with self._lock:
             link, self._link = self._link, None
-            self._failed = True
+            self._failure = StorageFailed("the storage failed: the file is closed")
         if link is not None and link.alive:
             link.shut(self._opened)
+
+
+def _in_doubt() -> StorageAway:
+    return StorageAway("the storage is away: the connection was lost before all was on the disk")
 
 
 def reading(share: Share, path: str, access: Access) -> File:

@@ -27,7 +27,7 @@ def parse(text: str) -> Location:
     """Read a location, percent-encoded as in a URL. Raises `ConfigError`, without the text."""
     try:
         url = urlsplit(f"smb://{text}")
-        host, port = url.hostname or "", url.port or 445
+        host, port = unquote(url.hostname or ""), url.port or 445
         options = parse_qs(url.query, keep_blank_values=True)
     except ValueError:
         raise ConfigError("uploads by SMB: the location cannot be read") from None

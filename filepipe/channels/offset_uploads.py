@@ -101,9 +101,10 @@ class OffsetUploads:
         Raises `TooLarge`, `OverBudget`, `Draining`, and as `Directory.enter` and `Shelf.begin` do.
         """
         self._activity.check_draining()
+        upload_id = secrets.token_hex(16)
+        self._shelves.judge(wish.storage, path_of(upload_id, wish))
         room = self._sessions.new_room(wish.storage, wish.length)
         room.reach(wish.length or 0)
-        upload_id = secrets.token_hex(16)
         try:
             self._keys.claim(upload_id, wish.key)
         except FilepipeError:

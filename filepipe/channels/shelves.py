@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import PurePosixPath
 
 from filepipe.errors import FilepipeError, Unavailable
 from filepipe.logs import get_logger
-from filepipe.storage.interface import Shelf
+from filepipe.storage.interface import Naming, Shelf
 
 log = get_logger("filepipe.uploads")
 
@@ -24,6 +25,12 @@ class Shelves:
         if shelf is None:
             raise Unavailable(f"the storage {name} is not set up here")
         return shelf
+
+    def judge(self, storage: str, name: PurePosixPath) -> None:
+        """Raises `BadRequest` where the storage can keep nothing of this name, `Unavailable`."""
+        shelf = self.of(storage)
+        if isinstance(shelf, Naming):
+            shelf.judge(name)
 
     def on_local_disk(self, name: str) -> bool:
         """Whether what is kept there takes room on the local disk."""

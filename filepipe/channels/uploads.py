@@ -93,6 +93,7 @@ class Uploads(UploadQueries):
         size = wanted.plan.total_size
         if self._rules.max_size is not None and size > self._rules.max_size:
             raise TooLarge(f"total_size exceeds the limit of {self._rules.max_size} bytes")
+        self._shelves.judge(wanted.storage, wanted.path)
         # also when the client leaves now: one that is known has its draft, and the reverse
         return await self._jobs.do(self._begin(str(uuid.uuid4()), principal, wanted))
 

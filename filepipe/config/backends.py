@@ -9,12 +9,13 @@ from pydantic_settings import BaseSettings
 from filepipe.config import values
 from filepipe.config.declaration import Names, choice, choices, setting
 
-BACKENDS: Final = ("local", "s3")
+BACKENDS: Final = ("local", "s3", "smb")
 """What keeps uploads."""
 
 Addressing = Literal["auto", "path", "virtual"]
 Checksums = Literal["when_required", "when_supported"]
 Downloads = Literal["proxied", "redirect"]
+Security = Literal["encrypted", "signed"]
 
 
 class BackendSettings(BaseSettings):
@@ -69,3 +70,25 @@ class BackendSettings(BaseSettings):
     aws_secret_access_key: Annotated[
         values.Password, Names("", ("AWS_SECRET_ACCESS_KEY",), default="what Amazon's tools find")
     ] = setting(None, "Secret of that account (s3).")
+    smb_host: Annotated[values.Line, Names("", ("SMB_HOST",))] = setting(
+        "localhost", "Host of the share in which uploads are kept (smb)."
+    )
+    smb_port: Annotated[values.Count, Names("", ("SMB_PORT",))] = setting(445, "Its port (smb).")
+    smb_share: Annotated[values.Line, Names("", ("SMB_SHARE",))] = setting(
+        "share", "Name of the share (smb)."
+    )
+    smb_path: Annotated[values.Line, Names("", ("SMB_PATH",), default="none")] = setting(
+        "", "Folder of the share in which finished uploads get their names (smb)."
+    )
+    smb_user: Annotated[values.Line, Names("", ("SMB_USER",), default="none")] = setting(
+        "", "Account at that host: user, DOMAIN\\user or user@domain; smb cannot do without (smb)."
+    )
+    smb_pass: Annotated[values.Password, Names("", ("SMB_PASS",), default="none")] = setting(
+        None, "Password of that account (smb)."
+    )
+    smb_security: Annotated[
+        Security, choice("encrypted", "signed"), Names("", ("SMB_SECURITY",))
+    ] = setting(
+        "encrypted",
+        "Whether bytes are encrypted on their way, or signed only, which is less work (smb).",
+    )

@@ -9,7 +9,7 @@ from typing import Final, cast
 
 REDACTED: Final = "[redacted]"
 
-_SECRET_NAME = re.compile(r"authorization|cookie|token|secret|passw|api[-_]?key", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"authorization|cookie|token|secret|pass(w|$)|api[-_]?key", re.IGNORECASE)
 _QUERY = re.compile(r"\?[^\s\"'<>]+")
 _USER = re.compile(r"://[^\s/@]*@")
 _CREDENTIAL = re.compile(r"\b(bearer|basic)\s+[\w+/=.~-]+", re.IGNORECASE)

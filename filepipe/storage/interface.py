@@ -267,6 +267,17 @@ class Addressed(Protocol):
         """
 
 
+@runtime_checkable
+class Naming(Protocol):
+    """A capability of a shelf: there are names that it cannot keep."""
+
+    def judge(self, name: PurePosixPath) -> None:
+        """Look at a name before anything is sent.
+
+        Raises `BadRequest` where no object of the shelf can be called so.
+        """
+
+
 class ShelfFactory(Protocol):
     """What an entry point in the group `filepipe.uploads` names: usually the shelf's class."""
 

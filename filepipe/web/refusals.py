@@ -14,6 +14,7 @@ from filepipe.errors import (
     MethodNotAllowed,
     OverBudget,
     RangeNotSatisfiable,
+    StorageAway,
     Unavailable,
     UnknownVersion,
     WrongOffset,
@@ -38,7 +39,7 @@ def headers_of(error: FilepipeError) -> dict[str, str]:
         headers["Allow"] = ", ".join(error.allow)
     if isinstance(error, RangeNotSatisfiable) and error.length is not None:
         headers["Content-Range"] = unsatisfied(error.length)
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, StorageAway)):
         headers["Retry-After"] = RETRY_AFTER
     if isinstance(error, WrongOffset):
         headers["Upload-Offset"] = str(error.expected)

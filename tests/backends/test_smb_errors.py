@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from filepipe.errors import DiskFull, FilepipeError, StorageFailed, TooManyFiles
+from filepipe.errors import DiskFull, FilepipeError, StorageAway, StorageFailed, TooManyFiles
 from filepipe_backends.smb_errors import Lost, Refusal, Rejected, Unreachable, translated
 
 
@@ -17,9 +17,9 @@ from filepipe_backends.smb_errors import Lost, Refusal, Rejected, Unreachable, t
         (Refusal(0xC0000022), StorageFailed, "the storage failed: access denied"),
         (Refusal(0xC0000185), StorageFailed, "the storage failed: the server's disk failed"),
         (Refusal(0xC0DE), StorageFailed, "the storage failed: SMB status 0x0000c0de"),
-        (Unreachable("why"), StorageFailed, "the storage failed: why"),
-        (Rejected("why"), StorageFailed, "the storage failed: why"),
-        (Lost(), StorageFailed, "the storage failed: the connection to the SMB server was lost"),
+        (Unreachable("why"), StorageAway, "the storage is away: why"),
+        (Rejected("why"), StorageAway, "the storage is away: why"),
+        (Lost(), StorageAway, "the storage is away: the connection to the SMB server was lost"),
     ],
 )
 def test_a_sentence_for_each(

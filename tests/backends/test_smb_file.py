@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from filepipe.errors import DiskFull, StorageFailed
+from filepipe.errors import DiskFull, StorageAway, StorageFailed
 from filepipe.testing import opened, store
 from filepipe.testing.shelf_steps import content
 from filepipe_backends.smb import SmbDraft, SmbShelf
@@ -77,7 +77,7 @@ async def test_what_is_not_flushed_does_not(
         await draft.write(HALF, BODY[HALF:])
         between.cut()
         for _ in range(2):
-            with pytest.raises(StorageFailed, match="may not be on the disk"):
+            with pytest.raises(StorageAway, match="before all was on the disk"):
                 await STEPS[step](draft)
         await draft.close()
         again = await shelf.reopen("a", len(BODY))

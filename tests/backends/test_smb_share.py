@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from filepipe.errors import StorageFailed
+from filepipe.errors import StorageAway
 from filepipe.testing import opened, store
 from filepipe.testing.shelf_steps import content
 from filepipe_backends import smb_link, smb_share, smb_transport
@@ -48,7 +48,7 @@ async def test_a_server_that_restarts(own: Smbd, tmp_path: Path) -> None:
         await writing
         own.kill()
         await asyncio.to_thread(own.start)
-        with pytest.raises(StorageFailed, match="may not be on the disk"):
+        with pytest.raises(StorageAway, match="before all was on the disk"):
             await draft.sync()
         await draft.close()
         draft = await shelf.reopen("a", 2000)
@@ -67,8 +67,8 @@ async def test_a_server_that_is_not_there(
     async with opened(shelf_on(own, tmp_path)) as shelf:
         before = time.monotonic()
         trouble = await shelf.check()
-        assert trouble == "the storage failed: the SMB server cannot be reached"
-        with pytest.raises(StorageFailed, match="cannot be reached"):
+        assert trouble == "the storage is away: the SMB server cannot be reached"
+        with pytest.raises(StorageAway, match="cannot be reached"):
             await shelf.begin("a", 10)
         assert time.monotonic() - before < 10
         await asyncio.to_thread(own.start)
@@ -90,10 +90,10 @@ async def test_a_server_that_hangs(
         draft = await shelf.begin("a", 10)
         own.signal(signal.SIGSTOP)
         try:
-            with pytest.raises(StorageFailed):
+            with pytest.raises(StorageAway):
                 await asyncio.wait_for(draft.write(0, b"0123456789"), 20)
             trouble = await asyncio.wait_for(shelf.check(), 10)
-            assert trouble == "the storage failed: the SMB server does not answer as it should"
+            assert trouble == "the storage is away: the SMB server does not answer as it should"
         finally:
             own.signal(signal.SIGCONT)
         await asyncio.sleep(smb_share.PAUSE)
@@ -152,7 +152,7 @@ async def test_another_daemon_takes_the_folder(
             async with opened(lambda: SmbShelf(own.location(folder), tmp_path / "two")):
                 between.refusing = False
                 await asyncio.sleep(smb_share.PAUSE)
-                with pytest.raises(StorageFailed, match="another filepipe keeps its uploads"):
+                with pytest.raises(StorageAway, match="another filepipe keeps its uploads"):
                     await shelf.drafts()
             await asyncio.sleep(smb_share.PAUSE)
             assert await shelf.drafts() == []
@@ -168,7 +168,7 @@ async def test_a_disk_that_is_not_mounted(own: Smbd, tmp_path: Path) -> None:
         folder = own.share / f"{tmp_path.parent.name}-{tmp_path.name}"
         folder.rename(tmp_path / "unmounted")
         await asyncio.to_thread(own.start)
-        assert await shelf.check() == "the storage failed: the folder of uploads is gone"
+        assert await shelf.check() == "the storage is away: the folder of uploads is gone"
         assert not folder.exists()
         (folder / INSIDE).mkdir(parents=True)
         await asyncio.sleep(smb_share.PAUSE)

@@ -32,7 +32,7 @@ def test_each_setting_has_a_flag(setting: object, serve: Serve, tmp_path: Path) 
         "chunk_sizes": "fixed", "upload_names": "overwrite", "interim_answers": "never",
         "local_storage_path": "/x", "storage_backend": "s3", "allowed_backends": "local",
         "s3_endpoint": "http://x", "s3_addressing": "path", "s3_checksums": "when_supported",
-        "s3_downloads": "redirect",
+        "s3_downloads": "redirect", "smb_security": "signed",
     }  # fmt: skip
     arguments = [item.flag, samples.get(item.name, "7")]
     if item.kind == "switch":

@@ -16,13 +16,16 @@ def test_a_backend_is_one_of_those_there_are() -> None:
     settings = Settings(**given)
     assert (settings.storage_backend, settings.allowed_backends) == ("s3", ("local", "s3"))
     for wrong in ({"storage_backend": "ftp"}, {"allowed_backends": "local,ftp"}):
-        with pytest.raises(ValidationError, match="'ftp' is none of local, s3"):
+        with pytest.raises(ValidationError, match="'ftp' is none of local, s3, smb"):
             Settings(**wrong)
 
 
 def test_an_account_is_not_shown() -> None:
     """Neither its name nor its secret; either may be short."""
-    given: dict[str, Any] = {"aws_access_key_id": "someone", "aws_secret_access_key": "short"}
+    given: dict[str, Any] = {
+        "aws_access_key_id": "someone", "aws_secret_access_key": "short", "smb_pass": "brief",
+    }  # fmt: skip
     settings = Settings(**given)
     assert "someone" not in repr(settings)
     assert "short" not in repr(settings)
+    assert "brief" not in repr(settings)

@@ -23,7 +23,7 @@ CANARY = "canary7f3a"
 @pytest.mark.parametrize(
     "name",
     ["authorization", "Proxy-Authorization", "cookie", "Set-Cookie", "token", "upload_token",
-     "secret", "jwt_secret", "password", "api_key", "X-Api-Key", "apikey"],
+     "secret", "jwt_secret", "password", "smb_pass", "api_key", "X-Api-Key", "apikey"],
 )  # fmt: skip
 def test_values_of_secret_names_are_replaced(name: str) -> None:
     """Whatever the value is, also inside a mapping."""
@@ -32,7 +32,7 @@ def test_values_of_secret_names_are_replaced(name: str) -> None:
     assert clean("headers", {name: CANARY, "a": 1}) == {name: REDACTED, "a": 1}
 
 
-@pytest.mark.parametrize("name", ["key", "event", "request_id", "path", "bytes"])
+@pytest.mark.parametrize("name", ["key", "event", "request_id", "path", "bytes", "passed"])
 def test_ordinary_names_are_shown(name: str) -> None:
     """A key of ours is no secret key."""
     assert clean(name, CANARY) == CANARY

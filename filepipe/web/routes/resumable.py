@@ -52,6 +52,9 @@ FRONT = "resumable"
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH")
 """Of an upload's own URL."""
 
+_OPT_IN = ("Upload-Complete", "Upload-Incomplete")
+"""Without one of these it is an ordinary request."""
+
 _QUERIES = ("n", "wait", "max-age")
 """What a query may ask of other bodies, and not of one that is kept like this."""
 
@@ -77,6 +80,8 @@ class ResumableUploads:
 
     def is_meant(self, request: web.BaseRequest) -> bool:
         """Whether a PUT or POST of a key is to be resumable."""
+        if not any(name in request.headers for name in _OPT_IN):
+            return False
         return Turn(request, self._rules, "").fields.complete is not None
 
     def limits_at_start(self, request: web.BaseRequest) -> dict[str, str]:
@@ -237,8 +242,10 @@ class ResumableUploads:
         if turn.fields.offset != upload.offset or not turn.fields.complete:
             raise Conflict("the upload is complete already")
         await invite(turn.request)
-        async for _chunk in body_of(turn.request):
-            raise Conflict("the upload is complete already")
+        with self._context.pumps.watch_sender() as watch:
+            watch.begin()
+            async for _chunk in body_of(turn.request):
+                raise Conflict("the upload is complete already")
         return await self._end(turn, upload)
 
     # -- bytes

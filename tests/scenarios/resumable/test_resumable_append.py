@@ -182,6 +182,15 @@ def test_the_last_answer_again(each: Client) -> None:
     assert each.in_chunks("PATCH", made.location, said).status == 200
 
 
+def test_a_silent_end_of_what_is_complete(narrow: Client) -> None:
+    """Who says neither more nor that this was all is not waited for for ever."""
+    made = narrow.begin(b"12")
+    assert narrow.append(made.location, 2, b"3", complete=True).status == 200
+    said = narrow.fields(True, 3, Content_Type=PARTIAL) | {"Transfer-Encoding": "chunked"}
+    with narrow.open("PATCH", made.location, said) as line:
+        line.reply().problem(408)
+
+
 def test_more_of_what_is_complete(each: Client) -> None:
     """It is refused for good, and nothing changes."""
     path = fresh_key()

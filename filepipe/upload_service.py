@@ -95,10 +95,9 @@ async def open_uploads(
         database = await Database.open(places.database)
         life.push_async_callback(database.aclose)
         shelves = await _shelves(places, database, life)
-        uploads = UploadEngines(
-            Uploads(database, shelves, disk, rules, on_end, activity),
-            OffsetUploads(database, shelves, directory, disk, rules, activity),
-        )
+        parts = Uploads(database, shelves, disk, rules, on_end, activity)
+        offsets = OffsetUploads(database, shelves, parts.files, directory, disk, rules, activity)
+        uploads = UploadEngines(parts, offsets)
         await uploads.recover()
         life.push_async_callback(uploads.aclose)
         for chore in (_sweep(uploads), _rest(uploads.parts)):

@@ -19,6 +19,7 @@ ELSEWHERE = {
     "filepipe/channels/offset_contents.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_finishing.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_growing.py": "tests/channels/test_offset_uploads.py",
+    "filepipe/channels/offset_removal.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_plan.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_session.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_sessions.py": "tests/channels/test_offset_uploads.py",

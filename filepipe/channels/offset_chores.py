@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Awaitable, Callable
 
 from filepipe.channels import offset_steps as steps
 from filepipe.channels.offset_finishing import Finishing
 from filepipe.channels.offset_plan import FINAL, ends_by_itself, is_whole, notes_of
+from filepipe.channels.offset_removal import Removal
 from filepipe.channels.offset_session import show
 from filepipe.channels.offset_sessions import OffsetSessions
 from filepipe.channels.upload_keys import UploadKeys
-from filepipe.errors import Busy, FilepipeError, Gone, NotFound
+from filepipe.errors import Busy, Conflict, FilepipeError, Gone, NotFound
 from filepipe.logs import get_logger
 from filepipe.records import tombstones
 from filepipe.records import uploads as records
@@ -33,13 +33,13 @@ class Chores:
         sessions: OffsetSessions,
         keys: UploadKeys,
         finishing: Finishing,
-        cancel: Callable[[str], Awaitable[None]],
+        removal: Removal,
     ) -> None:
         self._sessions = sessions
         self._run = sessions.run
         self._keys = keys
         self._finishing = finishing
-        self._cancel = cancel
+        self._removal = removal
 
     async def recover(self) -> None:
         """After a start: the keys are taken again, what was being finished goes on."""
@@ -54,7 +54,7 @@ class Chores:
 
     async def _recover(self, upload: Upload, *, due: bool) -> None:
         if FINAL in notes_of(upload).items() and not is_whole(upload):
-            await self._cancel(upload.id)  # nobody has heard of it yet
+            await self._removal.remove(upload.id)  # nobody has heard of it yet
             return
         if upload.status != "complete":
             session = self._sessions.make(upload)
@@ -76,11 +76,11 @@ class Chores:
         for upload in await self._run(lambda conn: records.expired_by_offset(conn, now, 100)):
             if self._in_use(upload.id):
                 continue
-            with contextlib.suppress(NotFound, Gone, Busy):
+            with contextlib.suppress(NotFound, Gone, Busy, Conflict):
                 if upload.status == "complete" and upload.key is None:
                     await self._run(functools.partial(steps.remove, upload_id=upload.id))
                 else:
-                    await self._cancel(upload.id)
+                    await self._removal.remove(upload.id, now)
                 count += 1
         return count
 

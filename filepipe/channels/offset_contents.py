@@ -7,13 +7,12 @@ from collections.abc import AsyncIterator
 
 from filepipe.channels import offset_steps as steps
 from filepipe.channels.channel import Channel
-from filepipe.channels.offset_finishing import Finishing
 from filepipe.channels.offset_plan import meta_of, offset_of
 from filepipe.channels.offset_sessions import OffsetSessions
 from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_keys import UploadKeys
-from filepipe.channels.upload_session import Whole, whole
-from filepipe.errors import Busy, StorageFailed
+from filepipe.errors import Conflict, StorageFailed
 from filepipe.records.uploads import Upload
 
 COPY_SIZE = 1024 * 1024
@@ -27,36 +26,33 @@ class Contents:
         self,
         sessions: OffsetSessions,
         keys: UploadKeys,
-        finishing: Finishing,
+        files: Files,
         activity: UploadActivity,
     ) -> None:
         self._sessions = sessions
         self._run = sessions.run
         self._keys = keys
-        self._finishing = finishing
+        self._files = files
         self._activity = activity
 
     @contextlib.asynccontextmanager
     async def reading(self, upload: Upload) -> AsyncIterator[Channel]:
         """The content: whole, or what is here and then the rest as it comes.
 
-        Raises `NotFound` when somebody has removed the file, `Gone`, and `Busy` where it cannot be
-        read before it is whole.
+        Raises `NotFound` when somebody has removed the file, `Gone`, and `Conflict` where it
+        cannot be read before it is whole.
         """
         upload = await self._run(lambda conn: steps.found(conn, upload.id))
         channel = self._keys.of(upload.id)
         if upload.status == "complete" and channel is None:
-            kept = await self._finishing.open(upload)
-            try:
-                with self._activity.working():
-                    yield await whole(upload.id, Whole(kept), meta_of(upload))
-            finally:
-                await kept.close()
+            with self._activity.working():
+                async with self._files.reading(upload, meta_of(upload)) as whole:
+                    yield whole
             return
         if upload.status != "complete":
             session = self._sessions.of(upload)
             if not session.live:
-                raise Busy("the upload can be read once it is complete")
+                raise Conflict("the upload is not complete, and its storage shows only wholes")
             channel = session.channel
         assert channel is not None
         yield channel

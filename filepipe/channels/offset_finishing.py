@@ -8,6 +8,7 @@ Rule 2: the draft gets its name, then the record is complete, then the draft goe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from pathlib import PurePosixPath
 
@@ -16,11 +17,11 @@ from filepipe.channels.offset_plan import offset_of
 from filepipe.channels.offset_session import OffsetSession
 from filepipe.channels.offset_sessions import OffsetSessions
 from filepipe.channels.opened import Opened
-from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_keys import UploadKeys
 from filepipe.channels.upload_plan import UploadRules
-from filepipe.errors import Broken, FilepipeError, NotFound, StorageFailed
+from filepipe.errors import Broken, FilepipeError, StorageFailed
 from filepipe.logs import get_logger
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
@@ -36,14 +37,14 @@ class Finishing:
         self,
         sessions: OffsetSessions,
         keys: UploadKeys,
-        shelves: Shelves,
+        files: Files,
         rules: UploadRules,
         activity: UploadActivity,
     ) -> None:
         self._sessions = sessions
         self._run = sessions.run
         self._keys = keys
-        self._shelves = shelves
+        self._files = files
         self._rules = rules
         self._activity = activity
         self._finishers = asyncio.Semaphore(rules.finishing_at_once)
@@ -56,7 +57,7 @@ class Finishing:
                 raise session.failure
             upload = await self._run(lambda conn: steps.begin_finishing(conn, session.id))
             if upload is not None:
-                session.finishing = asyncio.create_task(self._finish(session, upload))
+                session.finishing = self._sessions.jobs.start(self._finish(session, upload))
                 begun = True
         finally:
             if not begun:
@@ -75,32 +76,36 @@ class Finishing:
 
     async def _publish(self, session: OffsetSession, upload: Upload) -> None:
         path = PurePosixPath(upload.folder or "", upload.filename)
-        try:
-            async with self._finishers, session.blob.draft.using() as draft:
+        async with contextlib.AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(self._finishers)
+                # until it is recorded whose the file is, nobody replaces or removes it
+                await held.enter_async_context(self._files.turn(str(path)))
+                draft = await held.enter_async_context(session.blob.draft.using())
                 final = await draft.publish(path, unique=upload.unique, size=offset_of(upload))
-        except FilepipeError as error:
-            reason = str(error)
-            log.warning("upload failed", upload=upload.id, reason=reason)
-            await self._run(lambda conn: records.fail(conn, upload.id, reason))
-            if isinstance(error, StorageFailed):
-                self._sessions.abandon(session, error)
-            return
-        expires = time.time() + self._rules.ttl
-        done = await self._run(lambda conn: steps.complete(conn, upload.id, final, expires))
+            except FilepipeError as error:
+                await self._fail(session, upload, error)
+                return
+            expires = time.time() + self._rules.ttl
+            done = await self._run(lambda conn: steps.complete(conn, upload.id, final, expires))
+        await self._end(session, done)
+
+    async def _fail(self, session: OffsetSession, upload: Upload, error: FilepipeError) -> None:
+        reason = str(error)
+        log.warning("upload failed", upload=upload.id, reason=reason)
+        await self._run(lambda conn: records.fail(conn, upload.id, reason))
+        if isinstance(error, StorageFailed):
+            self._sessions.abandon(session, error)
+
+    async def _end(self, session: OffsetSession, done: Upload) -> None:
         self._sessions.forget(session)
         self._activity.open -= 1
         session.become(self.whole(done), done)
         if done.key is None:
             self._sessions.give_back(done.id)
             self._keys.drop(done.id, Broken("the upload was ended"))
-        await self._sessions.discard(upload, session)
+        await self._sessions.discard(done, session)
 
     def whole(self, upload: Upload) -> Opened[Kept]:
         """The finished object, opened when somebody reads it."""
-        return Opened(lambda: self.open(upload))
-
-    async def open(self, upload: Upload) -> Kept:
-        """The finished object. Raises `NotFound` when it is gone, and as `Shelf.open` does."""
-        if upload.final_path is None:
-            raise NotFound("another upload has taken the place of this one")
-        return await self._shelves.of(upload.storage).open(upload.final_path)
+        return Opened(lambda: self._files.open(upload))

@@ -7,7 +7,6 @@ Rule 2: bytes that cannot be made durable are forgotten, and so is the session t
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 from collections.abc import AsyncIterator
@@ -111,7 +110,7 @@ class Growing:
             yield
             left = True
         finally:
-            leaving = asyncio.shield(self._leave(session))
+            leaving = self._sessions.jobs.do(self._leave(session))
             if left:
                 await leaving
             else:  # there is a better reason to tell already

@@ -92,11 +92,6 @@ def notes_of(upload: Upload) -> dict[str, str]:
     return notes
 
 
-def with_notes(upload: Upload, notes: Mapping[str, str]) -> str:
-    """The text in the record with other notes."""
-    return json.dumps({**json.loads(upload.notes), "notes": dict(notes)})
-
-
 def meta_of(upload: Upload) -> Metadata:
     """What its readers are told."""
     meta: dict[str, Any] = json.loads(upload.notes)["meta"]

@@ -19,12 +19,13 @@ from typing import TypeVar
 from filepipe.accountant import Budget
 from filepipe.channels.offset_plan import offset_of
 from filepipe.channels.offset_session import OffsetSession
+from filepipe.channels.one_by_one import ToTheEnd
 from filepipe.channels.opened import Opened
 from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_blob import Room
 from filepipe.channels.upload_keys import UploadKeys
 from filepipe.channels.upload_plan import UploadRules
-from filepipe.errors import Broken, Conflict, FilepipeError, OverBudget
+from filepipe.errors import Broken, Conflict, Draining, FilepipeError, Gone, NotFound
 from filepipe.logs import get_logger
 from filepipe.records import uploads as records
 from filepipe.records.database import Database
@@ -59,7 +60,9 @@ class OffsetSessions:
         self._rooms: dict[str, Room] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
-        self._rests: set[asyncio.Task[None]] = set()
+        self.jobs = ToTheEnd()
+        self.closed = False
+        """Whether no session is made any more."""
 
     def __iter__(self) -> Iterator[OffsetSession]:
         return iter(list(self._sessions.values()))
@@ -72,7 +75,7 @@ class OffsetSessions:
 
     def new_room(self, storage: str, length: int | None) -> Room:
         """Room for an upload, of which nothing is held yet."""
-        on_disk = self._shelves.of(storage).traits.local_disk
+        on_disk = self._shelves.on_local_disk(storage)
         return Room(self._disk if on_disk else None, self._rules.max_size, length)
 
     def keep_room(self, upload_id: str, room: Room) -> None:
@@ -80,10 +83,9 @@ class OffsetSessions:
         self._rooms[upload_id] = room
 
     def room_again(self, upload: Upload) -> None:
-        """After a start: hold what an upload has, as far as it fits."""
+        """After a start: hold what an upload has, also where it does not fit any more."""
         room = self._rooms[upload.id] = self.new_room(upload.storage, upload.total_size)
-        with contextlib.suppress(OverBudget):
-            room.reach(upload.total_size or offset_of(upload))
+        room.adopt(upload.total_size or offset_of(upload))
 
     def give_back(self, upload_id: str) -> None:
         """Hold nothing of the disk for it any more."""
@@ -115,6 +117,8 @@ class OffsetSessions:
 
     def make(self, upload: Upload, draft: Draft | None = None) -> OffsetSession:
         """A session, whose draft may be open already. Raises as `UploadKeys.claim` does."""
+        if self.closed:
+            raise Draining("server is shutting down")
         shelf = self._shelves.of(upload.storage)
 
         async def reopen() -> Draft:
@@ -138,7 +142,7 @@ class OffsetSessions:
     async def secure(self, session: OffsetSession) -> None:
         """Make what came durable, and then the record of it. Raises as both do."""
         # an end that is durable and not recorded may not be followed by another one
-        await asyncio.shield(self._secure(session))
+        await self.jobs.do(self._secure(session))
 
     async def _secure(self, session: OffsetSession) -> None:
         async with session.recording:
@@ -167,6 +171,8 @@ class OffsetSessions:
         self._idle.pop(session.id, None)
         self._close(session)
         self._keys.drop(session.id, failure)
+        if isinstance(failure, NotFound | Gone):
+            return
         with contextlib.suppress(FilepipeError):  # the daemon goes down; else it is tried again
             self.make(session.upload)
 
@@ -199,9 +205,7 @@ class OffsetSessions:
                 self._rest(oldest)
 
     def _rest(self, session: OffsetSession) -> None:
-        task = asyncio.create_task(session.blob.rest(lambda: session.turns.taken))
-        self._rests.add(task)
-        task.add_done_callback(self._rests.discard)
+        self.jobs.start(session.blob.rest(lambda: session.turns.taken))
 
     # -- the end of one
 
@@ -226,6 +230,7 @@ class OffsetSessions:
         sessions, self._sessions = self._sessions, {}
         for session in sessions.values():
             await self._close(session)
-        while self._closing or self._rests:
-            await asyncio.wait({*self._closing.values(), *self._rests})
+        while self._closing:
+            await asyncio.wait(set(self._closing.values()))
             await asyncio.sleep(0)
+        await self.jobs.settle()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from filepipe.channels.offset_plan import PARTIAL, is_whole, notes_of, offset_of, with_notes
-from filepipe.errors import BadRequest, Gone, NotFound, WrongLength, WrongOffset
+from filepipe.channels.offset_plan import PARTIAL, is_whole, notes_of, offset_of
+from filepipe.errors import BadRequest, Conflict, Gone, NotFound, WrongLength, WrongOffset
 from filepipe.records import tombstones
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
@@ -48,12 +48,6 @@ def set_length(connection: sqlite3.Connection, upload_id: str, length: int) -> U
     if upload.total_size is None:
         records.set_length(connection, upload_id, length)
     return found(connection, upload_id)
-
-
-def annotate(connection: sqlite3.Connection, upload_id: str, notes: Mapping[str, str]) -> None:
-    """Replace what the front has to remember."""
-    upload = found(connection, upload_id)
-    records.annotate(connection, upload_id, with_notes(upload, notes))
 
 
 def partials(
@@ -103,3 +97,19 @@ def remove(connection: sqlite3.Connection, upload_id: str) -> Upload:
     records.delete(connection, upload_id)
     tombstones.bury(connection, upload_id, time.time())
     return upload
+
+
+def expired(connection: sqlite3.Connection, upload_id: str, since: float | None) -> Upload:
+    """The record, if it had expired at `since`. Raises `Conflict` where somebody has gone on."""
+    upload = found(connection, upload_id)
+    if since is not None and upload.expires > since:
+        raise Conflict("somebody has gone on with the upload")
+    return upload
+
+
+def remove_open(connection: sqlite3.Connection, upload_id: str, since: float | None) -> Upload:
+    """Forget an upload that is not complete. Raises `Conflict` if it is, or as `expired` does."""
+    upload = expired(connection, upload_id, since)
+    if upload.status not in ("pending", "failed"):
+        raise Conflict("the upload is being finished and cannot be removed")
+    return remove(connection, upload_id)

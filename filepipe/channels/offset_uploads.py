@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from filepipe.accountant import Budget
@@ -34,11 +34,13 @@ from filepipe.channels.offset_plan import (
     offset_of,
     path_of,
 )
+from filepipe.channels.offset_removal import Removal
 from filepipe.channels.offset_session import Appending, OffsetSession
 from filepipe.channels.offset_sessions import OffsetSessions
 from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_blob import Hashing, Room
+from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_keys import UploadKeys
 from filepipe.channels.upload_plan import UploadRules
 from filepipe.errors import (
@@ -63,6 +65,7 @@ class OffsetUploads:
         self,
         database: Database,
         shelves: Shelves,
+        files: Files,
         directory: Directory,
         disk: Budget,
         rules: UploadRules,
@@ -70,14 +73,16 @@ class OffsetUploads:
     ) -> None:
         self._keys = UploadKeys(directory)
         self._sessions = OffsetSessions(database, shelves, self._keys, disk, rules)
+        self._jobs = self._sessions.jobs
         self._run = database.run
         self._shelves = shelves
         self._rules = rules
         self._activity = activity
-        self._finishing = Finishing(self._sessions, self._keys, shelves, rules, activity)
+        self._finishing = Finishing(self._sessions, self._keys, files, rules, activity)
+        self._removal = Removal(self._sessions, self._keys, files, activity)
         self._growing = Growing(self._sessions, self._finishing, activity)
-        self._contents = Contents(self._sessions, self._keys, self._finishing, activity)
-        self.chores = Chores(self._sessions, self._keys, self._finishing, self.cancel)
+        self._contents = Contents(self._sessions, self._keys, files, activity)
+        self.chores = Chores(self._sessions, self._keys, self._finishing, self._removal)
 
     async def find(self, upload_id: str) -> Upload:
         """The record, with an offset that is true. Raises `NotFound`, `Gone`."""
@@ -111,7 +116,7 @@ class OffsetUploads:
             room.release()
             raise
         # also when the client leaves now: one that is known has its draft, and the reverse
-        return await asyncio.shield(self._begin(upload_id, wish, room))
+        return await self._jobs.do(self._begin(upload_id, wish, room))
 
     async def _begin(self, upload_id: str, wish: Wish, room: Room) -> Upload:
         try:
@@ -159,10 +164,6 @@ class OffsetUploads:
             session.learn_length(length)
         return upload
 
-    async def annotate(self, upload_id: str, notes: Mapping[str, str]) -> None:
-        """Replace what the front has to remember. Raises `NotFound`, `Gone`."""
-        await self._run(lambda conn: steps.annotate(conn, upload_id, notes))
-
     async def feed(self, upload_id: str, hashing: Hashing) -> None:
         """Give `hashing` every byte that is here. Raises `NotFound`, `Gone`, `StorageFailed`."""
         upload = await self.find(upload_id)
@@ -182,7 +183,7 @@ class OffsetUploads:
         upload = await self.begin(replace(wish, length=length, notes=notes))
         if upload.status != "pending":
             return upload
-        await asyncio.shield(self._join(upload, partials))
+        await self._jobs.do(self._join(upload, partials))
         return await self.complete(upload.id)
 
     async def _join(self, upload: Upload, partials: Sequence[Upload]) -> None:
@@ -207,7 +208,7 @@ class OffsetUploads:
             session = self._sessions.of(upload)
             if session.finishing is None:
                 await session.turns.take()
-                await asyncio.shield(self._finishing.begin(session))
+                await self._jobs.do(self._finishing.begin(session))
             if (job := session.finishing) is not None:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._rules.complete_wait):
@@ -217,9 +218,9 @@ class OffsetUploads:
     async def cancel(self, upload_id: str) -> None:
         """Remove the upload and all its bytes, finished or not, and end everybody at it.
 
-        Raises `NotFound`, `Gone`, `Busy`.
+        Raises `NotFound`, `Gone`, `Busy`, and `Conflict` while it is being recorded as complete.
         """
-        await asyncio.shield(self._cancel(upload_id))
+        await self._removal.remove(upload_id)
 
     async def delete(self, channel: Channel) -> None:
         """Remove the upload whose channel this is, if it is still there. Raises `Busy`."""
@@ -227,34 +228,6 @@ class OffsetUploads:
         if upload_id is not None:
             with contextlib.suppress(NotFound, Gone):
                 await self.cancel(upload_id)
-
-    async def _cancel(self, upload_id: str) -> None:
-        gone = Gone("the upload was cancelled")
-        session = self._sessions.get(upload_id)
-        if session is not None:
-            if session.finishing is not None:
-                await asyncio.wait({session.finishing})
-            await session.turns.take(gone)
-        try:
-            upload = await self._run(lambda conn: steps.remove(conn, upload_id))
-            if session is not None:
-                session.failure = gone
-                self._sessions.forget(session)
-            self._keys.drop(upload_id, gone)
-            await self._remove(upload, session)
-        finally:
-            if session is not None:
-                session.turns.release()
-
-    async def _remove(self, upload: Upload, session: OffsetSession | None) -> None:
-        try:
-            if upload.status != "complete":
-                self._activity.open -= 1
-                await self._sessions.discard(upload, session)
-            elif upload.final_path is not None:  # else another one has taken its place
-                await self._shelves.of(upload.storage).remove(upload.final_path)
-        finally:
-            self._sessions.give_back(upload.id)
 
     # -- reading
 
@@ -278,10 +251,11 @@ class OffsetUploads:
 
     async def aclose(self) -> None:
         """End everybody; what is recorded stays for the next start, and so does finishing."""
+        self._sessions.closed = True
         await self.cut()
         for session in self._sessions:
             if session.finishing is not None:
                 session.finishing.cancel()
-                await asyncio.wait({session.finishing})
+        await self._jobs.settle()
         await self._sessions.aclose()
         await self._keys.aclose()

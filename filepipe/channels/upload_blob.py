@@ -52,6 +52,12 @@ class Room:
             self._disk.take(size - self._held)
             self._held = size
 
+    def adopt(self, size: int) -> None:
+        """Hold the disk for the first `size` bytes, which are there already."""
+        if self._disk is not None:
+            self._disk.adopt(size - self._held)
+            self._held = size
+
     def release(self) -> None:
         """Give back what is held of the disk."""
         if self._disk is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Callable
 
-from filepipe.channels import upload_steps as steps
 from filepipe.channels.channel import Channel, Metadata
 from filepipe.channels.one_by_one import OneByOne
 from filepipe.channels.shelves import Shelves
@@ -15,6 +15,9 @@ from filepipe.errors import NotFound
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
 from filepipe.storage.interface import Addressed, Kept
+
+Forget = Callable[[sqlite3.Connection, str], object]
+"""Makes a record go."""
 
 
 class Files:
@@ -30,23 +33,25 @@ class Files:
         return self._names.turn(path)
 
     @contextlib.asynccontextmanager
-    async def reading(self, upload: Upload) -> AsyncIterator[Channel]:
+    async def reading(self, upload: Upload, meta: Metadata) -> AsyncIterator[Channel]:
         """The content. Raises `NotFound` when it is not there any more, or another one."""
-        kept = await self._open(upload)
+        kept = await self.open(upload)
         try:
-            if kept.size != upload.total_size:
-                raise NotFound("somebody has changed the file")
-            meta = Metadata(length=upload.total_size, filename=upload.filename)
             yield await whole(upload.id, Whole(kept), meta)
         finally:
             await kept.close()
 
-    async def _open(self, upload: Upload) -> Kept:
+    async def open(self, upload: Upload) -> Kept:
+        """The file. Raises `NotFound` when it is not there any more, or another one."""
         async with self.turn(upload.final_path or ""):
-            return await self._shelves.of(upload.storage).open(await self._path(upload))
+            kept = await self._shelves.of(upload.storage).open(await self._path(upload))
+        if kept.size != upload.total_size:
+            await kept.close()
+            raise NotFound("somebody has changed the file")
+        return kept
 
     async def _path(self, upload: Upload) -> str:
-        path = (await self._run(lambda conn: steps.found(conn, upload.id))).final_path
+        path = await self._run(lambda conn: records.final_path(conn, upload.id))
         if path is None:
             raise NotFound("a later upload of the same name has replaced this one")
         return path
@@ -58,10 +63,10 @@ class Files:
             return None
         return await shelf.address(await self._path(upload), upload.filename)
 
-    async def remove(self, upload: Upload) -> None:
+    async def remove(self, upload: Upload, forget: Forget = records.delete) -> None:
         """The file, unless it is that of another one by now, and then its record."""
         async with self.turn(upload.final_path or ""):
-            path = (await self._run(lambda conn: steps.found(conn, upload.id))).final_path
+            path = await self._run(lambda conn: records.final_path(conn, upload.id))
             if path is not None:
                 await self._shelves.of(upload.storage).remove(path)
-            await self._run(lambda conn: records.delete(conn, upload.id))
+            await self._run(lambda conn: forget(conn, upload.id))

@@ -67,7 +67,7 @@ class Uploads(UploadQueries):
         self._activity = activity
         self._jobs = ToTheEnd()
         self._sessions = Sessions(self._run, shelves, self._jobs)
-        self._files = Files(self._run, shelves)
+        self.files = Files(self._run, shelves)
         self._finishers = asyncio.Semaphore(rules.finishing_at_once)
         self._taken: dict[str, int] = {}
 
@@ -205,7 +205,7 @@ class Uploads(UploadQueries):
             if upload.status != "complete":
                 await self._remove_draft(upload)
                 return
-        await self._files.remove(upload)
+        await self.files.remove(upload)
 
     async def _remove_draft(self, upload: Upload) -> None:
         self._activity.open -= 1
@@ -238,7 +238,7 @@ class Uploads(UploadQueries):
                 async with self._finishers:
                     await session.verify(upload.checksum_sha256)
                     # until it is recorded whose the file is, nobody replaces or removes it
-                    await held.enter_async_context(self._files.turn(str(path)))
+                    await held.enter_async_context(self.files.turn(str(path)))
                     final = await session.publish(path, unique=upload.unique)
             except FilepipeError as error:
                 await self._fail(session, upload, error)
@@ -265,19 +265,20 @@ class Uploads(UploadQueries):
 
         Raises `NotFound` when somebody has removed the file.
         """
+        meta = Metadata(upload.total_size, filename=upload.filename)
         if upload.status == "complete":
             with self._activity.working():
-                async with self._files.reading(upload) as channel:
+                async with self.files.reading(upload, meta) as channel:
                     yield channel
             return
         if not self._shelves.of(upload.storage).traits.live:
             raise Conflict("the upload is not complete, and its storage shows only wholes")
         async with self._sessions.using(upload) as session:
-            yield await session.live(Metadata(upload.total_size, filename=upload.filename))
+            yield await session.live(meta)
 
     async def address(self, upload: Upload) -> str | None:
         """Where else the content can be read, if the storage has such a place for it."""
-        return await self._files.address(upload) if upload.status == "complete" else None
+        return await self.files.address(upload) if upload.status == "complete" else None
 
     # -- the daemon's own
 

@@ -114,6 +114,17 @@ def find(connection: sqlite3.Connection, upload_id: str) -> Upload | None:
     return found[0] if found else None
 
 
+def final_path(connection: sqlite3.Connection, upload_id: str) -> str | None:
+    """Where a complete upload is; None where another one has taken its place.
+
+    Raises `NotFound` once it is gone.
+    """
+    upload = find(connection, upload_id)
+    if upload is None:
+        raise NotFound("there is no such upload")
+    return upload.final_path
+
+
 def listing(
     connection: sqlite3.Connection, principal: str, limit: int, before: str | None = None
 ) -> list[Upload]:
@@ -203,11 +214,6 @@ def append(
 def set_length(connection: sqlite3.Connection, upload_id: str, total_size: int) -> None:
     """Note how long the upload is, which nobody knew."""
     connection.execute("UPDATE uploads SET total_size = ? WHERE id = ?", (total_size, upload_id))
-
-
-def annotate(connection: sqlite3.Connection, upload_id: str, notes: str) -> None:
-    """Replace what the front has to remember."""
-    connection.execute("UPDATE uploads SET notes = ? WHERE id = ?", (notes, upload_id))
 
 
 def by_offset(connection: sqlite3.Connection) -> list[Upload]:

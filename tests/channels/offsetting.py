@@ -12,6 +12,7 @@ from filepipe.channels.offset_plan import Wish
 from filepipe.channels.offset_uploads import OffsetUploads
 from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_plan import UploadRules
 from filepipe.keys import Key
 from filepipe.records.database import Database
@@ -31,13 +32,10 @@ class World:
         self.activity = UploadActivity()
         self.directory = Directory(20)
         self.database = database
+        shelves = Shelves({"memory": shelf}, "memory")
+        files = Files(database.run, shelves)
         self.uploads = OffsetUploads(
-            database,
-            Shelves({"memory": shelf}, "memory"),
-            self.directory,
-            self.disk,
-            rules,
-            self.activity,
+            database, shelves, files, self.directory, self.disk, rules, self.activity
         )
 
     @classmethod

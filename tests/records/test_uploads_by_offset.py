@@ -31,13 +31,12 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def test_an_upload_grows(connection: sqlite3.Connection) -> None:
-    """What came is noted with the moment; the length and the notes when they are known."""
+    """What came is noted with the moment; the length when it is known."""
     assert uploads.find(connection, "o") == BEGUN
     uploads.append(connection, "o", 70, 12.0, 22.0)
     uploads.set_length(connection, "o", 80)
-    uploads.annotate(connection, "o", '{"z": ""}')
     assert uploads.find(connection, "o") == dataclasses.replace(
-        BEGUN, offset=70, active=12.0, expires=22.0, total_size=80, notes='{"z": ""}'
+        BEGUN, offset=70, active=12.0, expires=22.0, total_size=80
     )
     uploads.begin_finalizing(connection, "o")
     with pytest.raises(Conflict, match="takes no bytes"):

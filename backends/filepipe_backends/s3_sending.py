@@ -1,0 +1,99 @@
+"""One part on its way to a signed URL, and what the server's answers mean."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from aiohttp import ClientError, ClientSession
+
+from filepipe.errors import DiskFull, FilepipeError, NotFound, StorageFailed, Unavailable
+
+STALL = 60.0
+"""Seconds for which the server may take no byte, or give none."""
+
+AWAY = "the storage cannot be reached, try again later"
+
+LOST = (ClientError, TimeoutError, OSError)
+"""What a connection that broke raises."""
+
+_NOT_SIGNED = ("Content-Type",)
+_FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "EntityTooLarge"})
+_AGAIN = frozenset(
+    {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "OperationAborted"}
+)
+_DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"})
+
+
+class Sending:
+    """One part on its way: its own failure is told from that of whoever sends it to us."""
+
+    def __init__(self, http: ClientSession, url: str, size: int) -> None:
+        self._http = http
+        self._url = url
+        self._size = size
+        self._sent = 0
+        self._failure: BaseException | None = None
+        self._patience = asyncio.timeout(STALL)
+
+    async def send(self, body: AsyncIterator[bytes]) -> None:
+        """Send it and wait for the answer.
+
+        Raises what `body` raises, `Unavailable`, `DiskFull` or `StorageFailed`.
+        """
+        headers = {"Content-Length": str(self._size)}
+        data = self._watched(body) if self._size else b""
+        try:
+            async with (
+                self._patience,
+                self._http.put(
+                    self._url, data=data, headers=headers, skip_auto_headers=("Content-Type",)
+                ) as answer,
+            ):
+                text = await answer.text()
+                if self._failure is None:
+                    _judge(answer.status, text, answer.headers)
+        except LOST as error:
+            if self._failure is None:
+                raise Unavailable(AWAY) from error
+        if self._failure is not None:
+            raise self._failure
+        if self._sent != self._size:
+            raise Unavailable(AWAY)
+
+    async def _watched(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        now = asyncio.get_running_loop().time
+        self._patience.reschedule(None)  # it is the sender that we wait for
+        try:
+            async for piece in body:
+                self._sent += len(piece)
+                self._patience.reschedule(now() + STALL)
+                yield piece
+                self._patience.reschedule(None)
+        except Exception as error:
+            self._failure = error
+            raise
+        self._patience.reschedule(now() + STALL)
+
+
+def _judge(status: int, text: str, headers: Mapping[str, str]) -> None:
+    """Raise unless the server says, and in the right words, that it has the part."""
+    if status == 200 and headers.get("ETag") and "<Error>" not in text:
+        return
+    code = text.partition("<Code>")[2].partition("</Code>")[0]
+    raise failure(code, status) from RuntimeError(f"{status} {text[:500]}")
+
+
+def failure(code: str, status: int) -> FilepipeError:
+    """What an error of the server is to us."""
+    if code in _FULL or status == 507:
+        return DiskFull("the storage is full, try again later")
+    if code in _DENIED or status in (401, 403):
+        return StorageFailed("the storage failed: it refuses our account")
+    if code == "NoSuchBucket":
+        return StorageFailed("the storage failed: the bucket does not exist")
+    if code in ("NoSuchKey", "404"):
+        return NotFound("the object is gone")
+    if code in _AGAIN or status >= 500 or status == 200:
+        return Unavailable("the storage is in trouble, try again later")
+    return StorageFailed("the storage failed: it did not do what it was asked")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.s3 import s3, s3_server
 
 from filepipe.storage.interface import Shelf
 from filepipe_backends.local import LocalShelf
+from tests.s3 import s3, s3_server
 
 __all__ = ["s3", "s3_server"]
 

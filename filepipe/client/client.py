@@ -7,27 +7,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Self
 
 from yarl import URL
 
 from filepipe.client.address import base_url, key_url, whole_url, with_query, without_secrets
 from filepipe.client.answers import GetResult, Metadata, PutResult, SendResult
+from filepipe.client.backoff import Backoff
 from filepipe.client.channels import Channels
 from filepipe.client.download import Download
 from filepipe.client.errors import BadAddress
 from filepipe.client.handover import hand_over, meet
 from filepipe.client.line import Line
 from filepipe.client.progress import Progress
+from filepipe.client.replay import open_replay
 from filepipe.client.resume import RETRY_WINDOW, Ask, fetch
-from filepipe.client.source import Source, open_body
+from filepipe.client.sending import Sending
+from filepipe.client.source import Source
 from filepipe.client.turns import Turns
-from filepipe.client.upload import Upload
 from filepipe.client.uploads import Uploads
 from filepipe.protocols.disposition import attachment
-
-# Below this, asking first costs more than sending for nothing.
-EXPECT_ABOVE: Final = 1024 * 1024
 
 
 class Client:
@@ -77,22 +76,22 @@ class Client:
         filename: str | None = None,
         length: int | None = None,
         max_age: float | None = None,
+        retry_window: float = RETRY_WINDOW,
         progress: Progress | None = None,
     ) -> PutResult:
         """Upload a source; returns when the server has every byte.
 
-        `length` is for streams that cannot tell theirs. `max_age` asks the server to keep the
-        object for so many seconds. Raises `Busy` when the key is in use.
+        A connection that breaks, or goes silent, is replaced until `retry_window` seconds brought
+        nothing; readers do not notice. `length` is for streams that cannot tell theirs. `max_age`
+        asks the server to keep the object for so many seconds. Raises `Busy` when the key is in
+        use, `Interrupted` or `Changed` when the rest cannot be sent.
         """
         url = with_query(self.address(key), max_age=max_age)
         headers = _description(content_type, filename)
-        async with open_body(source, length) as body:
-            upload = Upload(body, progress)
-            expect = body.length is None or body.length > EXPECT_ABOVE
-            answer = await self._line.upload(
-                "PUT", url, upload, headers=headers, good={200, 201, 204}, expect=expect
-            )
-        return PutResult(_stored_at(answer, url), upload.sent)
+        async with open_replay(source, length) as replay:
+            sending = Sending(self._line, url, headers, replay, Backoff(retry_window), progress)
+            answer = await sending.run()
+        return PutResult(_stored_at(answer, url), sending.sent)
 
     async def send(
         self,

@@ -101,9 +101,9 @@ class Line:
         async with self.request("HEAD", url) as response:
             return metadata(response.headers)
 
-    async def delete(self, url: URL) -> None:
+    async def delete(self, url: URL, headers: Mapping[str, str] | None = None) -> None:
         """Ask to remove it."""
-        async with self.request("DELETE", url, good={200, 202, 204}):
+        async with self.request("DELETE", url, headers=headers, good={200, 202, 204}):
             pass
 
     async def upload(

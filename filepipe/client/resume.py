@@ -34,9 +34,12 @@ from filepipe.client.errors import (
 )
 from filepipe.client.progress import Progress
 from filepipe.client.sink import Sink, open_sink
+from filepipe.client.watch import Sign, watched
 
 # How many seconds without a byte a download may take to go on.
 RETRY_WINDOW: Final = 60.0
+# How many seconds a server may take to begin with the rest; a line that is cut silently takes all.
+ANSWER: Final = 10.0
 # A restarting server, or the proxy before it, may say these for a while.
 TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -67,6 +70,8 @@ class Fetch:
         self._backoff = backoff
         self._about: Download | None = None
         self._anew = False
+        self._waits = False
+        self._seen = 0
         self._resumed = 0
 
     async def run(self) -> GetResult:
@@ -115,18 +120,36 @@ class Fetch:
             self._about = download
             if self._ask.progress is not None:
                 self._ask.progress.begin(download.length, download.offset)
+            if self._ask.resume and self._sink.etag is not None:
+                await stack.enter_async_context(watched(self._look))
             chunks = await stack.enter_async_context(aclosing(aiter(download)))
+            self._waits = True
             async for chunk in chunks:
+                self._waits = False
                 await self._sink.write(chunk)
                 self._moved(len(chunk))
+                self._waits = True
         return True
+
+    async def _look(self) -> Sign:
+        """Whether the server has something for us that does not come."""
+        have = self._sink.offset
+        moved, self._seen = have - self._seen, have
+        if moved or not self._waits:
+            return Sign.MOVES
+        about = await self._ask.head()
+        if self._sink.offset != have:
+            return Sign.MOVES
+        if about.etag != self._sink.etag:
+            return Sign.IDLE  # the key may be another's while we still read
+        return Sign.IDLE if about.offset == have else Sign.STUCK
 
     async def _begin(self, asked: int, stack: AsyncExitStack) -> Download:
         first = self._about is None
         begin = self._ask.begin(asked, self._sink.etag, first)
         try:
             # The first answer may wait for a writer as long as the server likes.
-            async with asyncio.timeout(None if first else max(1.0, self._backoff.left())):
+            async with asyncio.timeout(None if first else ANSWER):
                 return await stack.enter_async_context(begin)
         except TimeoutError:
             raise Interrupted("the server did not answer", self._sink.offset) from None
@@ -150,7 +173,11 @@ class Fetch:
     async def _is_all(self) -> bool:
         """After a 416: whether nothing is left, because the server still means our object."""
         sink = self._sink
-        about = await self._ask.head()
+        try:
+            async with asyncio.timeout(ANSWER):
+                about = await self._ask.head()
+        except TimeoutError:
+            raise Interrupted("the server did not answer", sink.offset) from None
         if sink.etag is not None and (about.etag, about.length) == (sink.etag, sink.offset):
             return True
         if self._about is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,14 @@ CHUNK: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The bytes to send and how many they are, None if only the end will tell."""
+    """The bytes to send and how many they are, None if only the end will tell.
+
+    `again` reads them anew from an offset; None for what cannot be read twice.
+    """
 
     chunks: AsyncIterable[bytes]
     length: int | None
+    again: Callable[[int], AsyncIterator[bytes]] | None = None
 
 
 @asynccontextmanager
@@ -38,7 +42,11 @@ async def open_body(source: Source, length: int | None = None) -> AsyncIterator[
     """
     if isinstance(source, bytes):
         known = len(source) if length is None else length
-        yield Body(_exactly(_slices(source), known), known)
+
+        def sliced(offset: int) -> AsyncIterator[bytes]:
+            return _exactly(_slices(source, offset), known - offset)
+
+        yield Body(sliced(0), known, sliced)
         return
     if isinstance(source, AsyncIterable):
         yield Body(source if length is None else _exactly(source, length), length)
@@ -64,11 +72,27 @@ async def _stream_body(stream: IO[bytes], length: int | None, thread: BlockingTh
     if known is None:
         return Body(chunks, None)
     if known > 0 or length == 0:
-        return Body(_exactly(chunks, known), known)
+        return Body(_exactly(chunks, known), known, await _rewinder(stream, known, thread))
     # Files of /proc and the like claim 0 bytes and have some.
     chunks = _read(stream, None, thread)
     first = await anext(chunks, b"")
     return Body(_joined(first, chunks), None if first else 0)
+
+
+async def _rewinder(
+    stream: IO[bytes], known: int, thread: BlockingThread
+) -> Callable[[int], AsyncIterator[bytes]] | None:
+    if await thread.call(_remaining, stream) is None:
+        return None
+    start = await thread.call(stream.tell)
+
+    async def again(offset: int) -> AsyncIterator[bytes]:
+        await thread.call(stream.seek, start + offset)
+        chunks = _read(stream, known - offset, thread)
+        async for chunk in _exactly(chunks, known - offset):
+            yield chunk
+
+    return again
 
 
 def _remaining(stream: IO[bytes]) -> int | None:
@@ -81,8 +105,8 @@ def _remaining(stream: IO[bytes]) -> int | None:
         return None
 
 
-async def _slices(data: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), CHUNK):
+async def _slices(data: bytes, offset: int) -> AsyncIterator[bytes]:
+    for start in range(offset, len(data), CHUNK):
         yield data[start : start + CHUNK]
 
 

@@ -1,13 +1,15 @@
 """What the tests of the client share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from filepipe.client import Client
+from filepipe.client import Client, sending, watch
+from tests.client.cut_proxy import CutProxy
 from tests.client.fake_origin import FakeOrigin
 from tests.client.fake_parts import FakeParts
+from tests.conftest import Daemon
 
 
 @pytest.fixture
@@ -46,4 +48,23 @@ async def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def uploader(parts: FakeParts) -> AsyncIterator[Client]:
     """A client of that server."""
     async with Client(parts.url, api_key="a key") as made:
+        yield made
+
+
+@pytest.fixture(scope="package")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon at the other end of a line that is cut."""
+    made = Daemon(["--wait", "30"], tmp_path_factory.mktemp("far"))
+    yield made
+    made.kill()
+    made.assert_clean_log()
+
+
+@pytest.fixture
+async def line(far: Daemon, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[CutProxy]:
+    """The line; a client notices in a second what takes some in earnest."""
+    monkeypatch.setattr(watch, "BETWEEN", 0.3)
+    monkeypatch.setattr(watch, "LOOK", 0.5)
+    monkeypatch.setattr(sending, "LOOK", 0.5)
+    async with CutProxy(far.url()) as made:
         yield made

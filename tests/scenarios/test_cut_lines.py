@@ -1,22 +1,22 @@
-"""`Client.put` and `download` through a line that is cut: nothing changes but the time."""
+"""`filepipe put` and `get`, each behind a line that is cut: nothing changes but the time."""
 
 from __future__ import annotations
 
 import asyncio
-import io
-from collections.abc import AsyncIterator, Iterator
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from filepipe.client import Client
-from filepipe.client import watch
 from tests.client.cut_proxy import CutProxy, How
 from tests.conftest import Daemon
-from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha, stored
 
-BODY = body_of(24 * MIB)
-FOR_A_WHILE = 0.7
+BODY = body_of(12 * MIB)
 
 
 @pytest.fixture(scope="module")
@@ -28,43 +28,49 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     made.assert_clean_log()
 
 
-@pytest.fixture
-async def line(daemon: Daemon) -> AsyncIterator[CutProxy]:
-    """The line that is cut."""
-    async with CutProxy(daemon.url()) as made:
-        yield made
+async def _start(*arguments: str, url: str, into: int = PIPE) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "filepipe", *arguments, "--url", url),
+        stdin=PIPE if "-" in arguments else DEVNULL,
+        stdout=into,
+        stderr=PIPE,
+        env={**os.environ, "NO_PROXY": "*"},
+    )
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Notice in a second what takes some in earnest."""
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(watch, "BETWEEN", 0.3)
-    monkeypatch.setattr("filepipe.client.watch.LOOK", 0.5)
-    monkeypatch.setattr("filepipe.client.sending.LOOK", 0.5)
-
-
-async def _piped() -> AsyncIterator[bytes]:
-    for start in range(0, len(BODY), 50_000):
-        yield BODY[start : start + 50_000]
-        await asyncio.sleep(0)
-
-
-@pytest.mark.parametrize("how", ["fin", "rst", "silent"])
-@pytest.mark.parametrize("source", ["file", "pipe"])
-async def test_a_sender_who_is_cut(
-    daemon: Daemon, line: CutProxy, tmp_path: Path, how: How, source: str
-) -> None:
-    """Twice, and the reader, who has another line, gets every byte once and notices nothing."""
-    line.plan("up", 5 * MIB, how, FOR_A_WHILE)
-    line.plan("up", 15 * MIB, how, FOR_A_WHILE)
+@pytest.mark.parametrize(
+    ("how", "piped"), [("fin", False), ("rst", True)], ids=["file-fin", "stdin-rst"]
+)
+async def test_both_ends_are_cut(daemon: Daemon, tmp_path: Path, how: How, piped: bool) -> None:
+    """At different moments; the receiver writes to stdout, where nothing can be taken back."""
     (tmp_path / "f").write_bytes(BODY)
-    into = io.BytesIO()
-    async with Client(line.url) as sender, Client(daemon.url()) as receiver:
-        reading = asyncio.create_task(receiver.download(f"{how}-{source}", into))
-        what = tmp_path / "f" if source == "file" else _piped()
-        sent = await sender.put(f"{how}-{source}", what)
-        got = await reading
-    assert line.cuts == 2
-    assert (sent.size, got.size, got.resumed) == (len(BODY), len(BODY), 0)
-    assert sha(into.getvalue()) == sha(BODY)
+    key = f"{how}-{piped}"
+    async with CutProxy(daemon.url()) as near, CutProxy(daemon.url()) as far:
+        near.plan("up", 3 * MIB, how, 0.5)
+        far.plan("down", 6 * MIB, how, 0.5)
+        near.plan("up", 9 * MIB, how, 0.5)
+        with (tmp_path / "got").open("wb") as got:
+            receiver = await _start("get", key, url=far.url, into=got.fileno())
+            source = "-" if piped else str(tmp_path / "f")
+            sender = await _start("put", source, key, url=near.url)
+            said = await sender.communicate(BODY if piped else None)
+            told = await receiver.communicate()
+        assert (near.cuts, far.cuts) == (2, 1)
+        assert (sender.returncode, *said) == (0, f"{near.url}/{key}\n".encode(), b"")
+        assert (receiver.returncode, told[1]) == (0, b"")
+    assert sha((tmp_path / "got").read_bytes()) == sha(BODY)
+
+
+async def test_ctrl_c_ends_the_readers(daemon: Daemon, tmp_path: Path) -> None:
+    """Nobody waits for a sender who will not come back; the key is free at once."""
+    receiver = await _start("get", "stopped", "-o", str(tmp_path / "got"), url=daemon.url())
+    sender = await _start("put", "-", "stopped", url=daemon.url())
+    assert sender.stdin is not None
+    sender.stdin.write(BODY)
+    await sender.stdin.drain()
+    while stored(daemon, "stopped") < len(BODY):
+        await asyncio.sleep(0.02)
+    sender.send_signal(signal.SIGINT)
+    assert (await sender.wait(), await receiver.wait()) == (130, 4)
+    again = await _start("put", "-", "stopped", url=daemon.url())
+    assert (await again.communicate(b"x"), again.returncode)[1] == 0

@@ -24,7 +24,10 @@ UPLOAD = Upload(
 )  # fmt: skip
 
 VALUES = st.sampled_from([None, True, -1, 0, 7, 10**30, 1.5, "", "text", "\ud800", [], {}])
-FIELDS = ["filename", "total_size", "checksum_sha256", "webhook_url", "overwrite", "other"]
+FIELDS = [
+    "filename", "total_size", "checksum_sha256", "webhook_url", "overwrite", "storage", "path",
+    "other",
+]  # fmt: skip
 
 
 def parsed(**fields: Any) -> api.Init:
@@ -34,10 +37,18 @@ def parsed(**fields: Any) -> api.Init:
 
 def test_what_is_understood() -> None:
     """All fields, or the two that have to be there."""
-    whole = parsed(checksum_sha256=HASH.upper(), webhook_url="https://x", overwrite=True)
-    assert whole == api.Init("f", 1, HASH, "https://x", unique=False)
-    assert parsed() == api.Init("f", 1, None, None, unique=None)
-    assert parsed(checksum_sha256=None, webhook_url=None, overwrite=None, x=1) == parsed()
+    whole = parsed(
+        checksum_sha256=HASH.upper(),
+        webhook_url="https://x",
+        overwrite=True,
+        storage="s3",
+        path="a",
+    )
+    assert whole == api.Init("f", 1, HASH, "https://x", unique=False, storage="s3", path="a")
+    least = parsed()
+    assert least == api.Init("f", 1, None, None, unique=None, storage=None, path=None)
+    nothing = dict.fromkeys(("checksum_sha256", "webhook_url", "overwrite", "storage", "path"))
+    assert parsed(**nothing, x=1) == least
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), VALUES))

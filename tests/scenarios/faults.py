@@ -112,6 +112,7 @@ def assert_refused(status: int, text: str, error: str) -> None:
 def assert_well(daemon: Daemon, way: Way) -> None:
     """The key is free, an upload and its download work, and then nothing is held."""
     eventually(lambda: key_of(daemon, "k") is None)
-    assert put(daemon, "/k", BODY, chunked=way.chunked)[0] == 200
+    assert put(daemon, "/k?max-age=3600", BODY, chunked=way.chunked)[0] == 200
     assert sha(curl(daemon.url("/k")).stdout) == sha(BODY)
+    assert curl("--request", "DELETE", daemon.url("/k")).returncode == 0
     eventually(lambda: at_rest(daemon))

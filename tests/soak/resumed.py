@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from tests.conftest import curl, eventually
+from tests.conftest import eventually
 from tests.scenarios.peers import Download, Upload, key_of, sha, stored
 from tests.soak.ground import Ground
 from tests.soak.live import LARGE
@@ -42,4 +42,3 @@ def go_on(ground: Ground) -> None:
         for reader in readers:
             assert reader.begin() == 200
             assert sha(reader.rest() or b"") == sha(body), "a reader has not the whole"
-    assert sha(curl(daemon.url(path)).stdout) == sha(body)

@@ -15,6 +15,7 @@ from tests.soak.rounds import ROUNDS
 MIB = 1024 * 1024
 
 
+@pytest.mark.timeout(300)
 def test_a_few_rounds_of_each(tmp_path: Path) -> None:
     """Every promise holds, and nothing is left."""
     report = endure(tmp_path, seed=1, least=2)

@@ -72,7 +72,7 @@ REFUSED = {
     "no method": (405, ["PATCH /k HTTP/1.1", "Content-Length: 5"]),
     "nobody there": (404, ["GET /k HTTP/1.1", "Content-Length: 5"]),
     "condition": (412, ["PUT /k HTTP/1.1", "Content-Length: 5", "If-Match: *"]),
-    "part": (400, ["PUT /k HTTP/1.1", "Content-Length: 5", "Content-Range: bytes 5-9/10"]),
+    "part": (409, ["PUT /k HTTP/1.1", "Content-Length: 5", "Content-Range: bytes 5-9/10"]),
     "digest": (400, ["PUT /k HTTP/1.1", "Content-Length: 5", "Want-Repr-Digest: x"]),
     "other kind": (400, ["PUT /k?append HTTP/1.1", "Content-Length: 5"]),
     "other host": (421, ["PUT /k HTTP/1.1", "Content-Length: 5", "Host: evil.example"]),

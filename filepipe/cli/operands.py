@@ -102,7 +102,11 @@ def _api_key(file: Path | None) -> str:
         except OSError as error:
             fail(f"{file}: {error.strerror}", MISUSED)
     if not key.strip():
-        fail("there is no API key: give --api-key-file FILE, or set FILEPIPE_API_KEY", MISUSED)
+        fail(
+            "there is no API key: give --api-key-file FILE, or set FILEPIPE_API_KEY "
+            "(a daemon says at its start which file its key is in)",
+            MISUSED,
+        )
     return key.strip()
 
 

@@ -152,7 +152,10 @@ def test_without_a_key(call: Call, shell: Shell, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("FILEPIPE_API_KEY", raising=False)
     (shell.folder / "f").write_bytes(b"x")
     code, _, err = call("upload", "f")
-    expected = "filepipe: there is no API key: give --api-key-file FILE, or set FILEPIPE_API_KEY\n"
+    expected = (
+        "filepipe: there is no API key: give --api-key-file FILE, or set FILEPIPE_API_KEY "
+        "(a daemon says at its start which file its key is in)\n"
+    )
     assert (code, err) == (2, expected)
 
 

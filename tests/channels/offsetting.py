@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 
 from filepipe.accountant import Budget
@@ -15,9 +15,9 @@ from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_plan import UploadRules
 from filepipe.keys import Key
+from filepipe.records import uploads as records
 from filepipe.records.database import Database
 from filepipe.records.uploads import Upload
-from filepipe.testing import turns
 from tests.channels.memory_shelf import MemoryShelf
 
 RULES = UploadRules(ttl=100.0, complete_wait=5.0, max_size=1000, max_open=9, finishing_at_once=1)
@@ -42,6 +42,7 @@ class World:
     async def open(cls, path: Path, shelf: MemoryShelf, rules: UploadRules = RULES) -> World:
         """A start of the daemon."""
         world = cls(await Database.open(path), shelf, rules)
+        world.activity.open = len(await world.database.run(records.handles))
         await world.uploads.chores.recover()
         return world
 
@@ -94,11 +95,3 @@ async def read_all(reader: Reader) -> AsyncIterator[bytes]:
     """Everything to the end."""
     while piece := await reader.read():
         yield piece
-
-
-async def until(condition: Iterable[object]) -> None:
-    """Wait until what is asked for is so."""
-    for met in condition:
-        if met:
-            return
-        await turns()

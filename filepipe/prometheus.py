@@ -50,7 +50,7 @@ class _ServiceCollector(Collector):
             "filepipe_channels", "Keys that exist, by their kind.", labels=["kind"]
         )
         kinds = self._service.kinds()
-        for kind in (Kind.PIPE, Kind.RENDEZVOUS, Kind.QUEUE):  # an upload has an id, and no key
+        for kind in Kind:
             channels.add_metric([kind.value], kinds[kind.value])
         yield channels
         yield GaugeMetricFamily(
@@ -64,7 +64,7 @@ class _ServiceCollector(Collector):
         )
         uploads = self._service.uploads
         yield GaugeMetricFamily(
-            "filepipe_uploads_open", "Uploads in parts that are not complete.", uploads.open
+            "filepipe_uploads_open", "Uploads that are not complete.", uploads.open
         )
         yield CounterMetricFamily(
             "filepipe_upload_parts", "Parts of uploads that were stored.", uploads.stored

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from filepipe.accountant import Accountant
-from filepipe.channels.channel import Channel, Kind
-from filepipe.channels.directory import Directory
+from filepipe.channels.channel import Channel
+from filepipe.channels.directory import LASTING, Directory
 from filepipe.channels.meetings import Meetings
 from filepipe.channels.queue import Queues
 from filepipe.channels.upload_activity import UploadActivity
@@ -68,9 +68,9 @@ class Service:
         self.statistics = Statistics()
 
     def channels(self) -> Iterator[Channel]:
-        """Everything that is there: pipes, rendezvous, pairs at a queue."""
+        """Everything that is there: pipes, uploads with a key, rendezvous, pairs at a queue."""
         for channel in self.directory:
-            if channel.kind is Kind.PIPE:
+            if channel.kind in LASTING:
                 yield channel
         yield from self.meetings
         yield from self.queues

@@ -42,6 +42,7 @@ async def test_an_idle_daemon(service):
         ("filepipe_channels", "pipe"): 0.0,
         ("filepipe_channels", "rendezvous"): 0.0,
         ("filepipe_channels", "queue"): 0.0,
+        ("filepipe_channels", "upload"): 0.0,
         ("filepipe_waiting_readers",): 0.0,
         ("filepipe_redelivered_total",): 0.0,
         ("filepipe_uploads_open",): 0.0,

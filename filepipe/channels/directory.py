@@ -23,7 +23,7 @@ from filepipe.storage.interface import Blob
 
 _VISIBLE = (State.WRITING, State.FINISHED)
 
-_LASTING = (Kind.PIPE, Kind.UPLOAD)
+LASTING = (Kind.PIPE, Kind.UPLOAD)
 """What can be read again once it is finished."""
 
 
@@ -61,12 +61,11 @@ class Directory:
         return len(self.room)
 
     def busy(self) -> int:
-        """How many channels a drain waits for: written, read, or finished and never read."""
-        return sum(
-            channel.state is not State.FINISHED or channel.readers > 0 or channel.first_read is None
-            for channel in self._channels.values()
-            if channel.kind is Kind.PIPE
-        )
+        """How many channels a drain waits for: written, read, or finished and never read.
+
+        Of uploads only those that are finished and read: they outlive the daemon.
+        """
+        return sum(map(_is_busy, self._channels.values()))
 
     # -- writers
 
@@ -149,10 +148,10 @@ class Directory:
     def changed(self, channel: Channel) -> None:
         """What a channel tells: it was published or ended, a reader came or left."""
         if channel.state is State.WRITING:
-            if channel.kind in _LASTING:
+            if channel.kind in LASTING:
                 self.room.wake(channel.key)
             self._set_timer(channel)
-        elif channel.state is State.BROKEN or channel.kind not in _LASTING:
+        elif channel.state is State.BROKEN or channel.kind not in LASTING:
             self.forget(channel)
         elif channel.kind is Kind.UPLOAD:
             pass  # its record says how long it stays
@@ -208,3 +207,11 @@ class Directory:
         task = asyncio.get_running_loop().create_task(blob.discard())
         self._discards.add(task)
         task.add_done_callback(self._discards.discard)
+
+
+def _is_busy(channel: Channel) -> bool:
+    if channel.kind is Kind.UPLOAD:
+        return channel.state is State.FINISHED and channel.readers > 0
+    if channel.kind is not Kind.PIPE:
+        return False
+    return channel.state is not State.FINISHED or channel.readers > 0 or channel.first_read is None

@@ -51,6 +51,7 @@ class OffsetSession:
             channel.resumption = RESUMABLE
             channel.house(self.blob, meta_of(upload))
             channel.grew(self.recorded)
+            channel.suspend()
 
     def intake(self, *, staged: bool) -> Channel:
         """Where the bytes of an append go: to the readers, or where nobody reads them yet."""

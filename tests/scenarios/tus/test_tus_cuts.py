@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +12,25 @@ from tests.scenarios.tus.wire import ENVIRONMENT, LISTENERS, Upload, Wire, body_
 
 MIB = 1024 * 1024
 DATA = body_of(3 * MIB)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One whose event loop moves every body."""
+    arguments = [*LISTENERS, "--no-relay"]
+    daemon = Daemon(arguments, tmp_path_factory.mktemp("plain"), env=ENVIRONMENT)
+    yield daemon
+    daemon.kill()
+    daemon.assert_clean_log()
+
+
+@pytest.fixture(params=["shared", "plain"])
+def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
+    """tus, where the kernel moves long bodies and where it does not."""
+    wire = Wire(request.getfixturevalue(request.param))
+    yield wire
+    for upload in wire.made:
+        upload.delete()
 
 
 def received(wire: Wire) -> int:

@@ -53,6 +53,13 @@ class Between:
         with self._lock:
             self._left, self._after = size, then
 
+    def heal(self) -> None:
+        """Take every fault back."""
+        with self._lock:
+            self._left = self._after = None
+        self.refusing = False
+        self.flow()
+
     def close(self) -> None:
         """End everything."""
         self.flow()

@@ -6,8 +6,9 @@ import json
 import os
 import stat
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from cyclopts import Parameter
 
@@ -26,12 +27,46 @@ from filepipe.cli.outcome import run
 MOST_PARTS: Final = 64
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Wanted:
+    """What the server shall do with the files; None leaves it to the server."""
+
+    to: Annotated[
+        str | None,
+        Parameter(
+            help='Where to keep it, such as "films/big.mov"; with a slash at the end a folder.'
+        ),
+    ] = None
+    sha256: Annotated[
+        str | None,
+        Parameter(help="What the SHA-256 of the whole must be, as hex; it keeps nothing else."),
+    ] = None
+    overwrite: Annotated[
+        bool | None,
+        Parameter(
+            negative="--no-overwrite",
+            help="Replace a file of that name, or find another name; else as the server is set.",
+        ),
+    ] = None
+    storage: Annotated[
+        str | None, Parameter(help="In which of its storages, if it allows the choice.")
+    ] = None
+
+    def path_of(self, file: str) -> str:
+        """Return where a file shall be."""
+        if self.to is None:
+            return own_name(file)
+        return self.to + own_name(file) if self.to.endswith("/") else self.to
+
+
+AS_USUAL: Final = Wanted()
+
+
 def upload(
     *files: Annotated[str, FILE_PARAMETER],
-    to: str | None = None,
+    wanted: Wanted = AS_USUAL,
     parts: int = 4,
-    sha256: str | None = None,
-    overwrite: Annotated[bool | None, Parameter(negative="--no-overwrite")] = None,
     server: Uploader = ANYBODY,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -42,14 +77,10 @@ def upload(
     ----------
     files
         The file, or several.
-    to
-        Where the server shall keep it, such as "films/big.mov"; with a slash at the end a folder.
+    wanted
+        What the server shall do with them.
     parts
         How many parts go side by side.
-    sha256
-        What the SHA-256 of the whole must be, as hex; the server keeps nothing else.
-    overwrite
-        Replace a file of that name, or find another name for ours; else as the server is set.
     server
         The server.
     as_json
@@ -62,13 +93,12 @@ def upload(
         fail("upload which file?", MISUSED)
     if not 1 <= parts <= MOST_PARTS:
         fail(f"--parts: {parts} is not a number from 1 to {MOST_PARTS}", MISUSED)
-    if len(files) > 1 and (sha256 or (to is not None and not to.endswith("/"))):
+    one = wanted.sha256 is not None or not (wanted.to or "/").endswith("/")
+    if len(files) > 1 and one:
         fail("several files need a folder in --to, such as backups/, and no --sha256", MISUSED)
     for file in files:
         _check(file)
-    targets = {file: _target(file, to) for file in files}
-    options = {"parts": parts, "checksum": sha256, "overwrite": overwrite}
-    run(_upload(server, targets, quiet=quiet, as_json=as_json, **options))
+    run(_upload(server, files, wanted, parts, quiet=quiet, as_json=as_json))
 
 
 def _check(file: str) -> None:
@@ -85,25 +115,31 @@ def _check(file: str) -> None:
         fail(f"{file}: cannot be read in parts: `filepipe put` takes it", MISUSED)
 
 
-def _target(file: str, to: str | None) -> str:
-    if to is None:
-        return own_name(file)
-    return to + own_name(file) if to.endswith("/") else to
-
-
 async def _upload(
-    server: Uploader, targets: dict[str, str], *, quiet: bool, as_json: bool, **options: Any
+    server: Uploader,
+    files: tuple[str, ...],
+    wanted: Wanted,
+    parts: int,
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     from contextlib import nullcontext
 
     from filepipe.client.progress import terminal_progress
 
     async with server.client() as client:
-        for file, target in targets.items():
+        for file in files:
             reporter = terminal_progress(own_name(file), quiet=quiet)
             with reporter or nullcontext():
                 result = await client.uploads.upload(
-                    Path(file), to=target, progress=reporter, **options
+                    Path(file),
+                    to=wanted.path_of(file),
+                    parts=parts,
+                    checksum=wanted.sha256,
+                    overwrite=wanted.overwrite,
+                    storage=wanted.storage,
+                    progress=reporter,
                 )
             print(json.dumps(result.info.answer) if as_json else result.path)
             sys.stdout.flush()

@@ -45,11 +45,16 @@ _POLL_SECONDS: Final = (0.2, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the server is asked for: a path, the SHA-256 of the whole, whether to replace a file."""
+    """What the server is asked for; None leaves it to the server, and `checksum` is not verified.
+
+    `checksum` is the SHA-256 of the whole, as hex; `overwrite` whether to replace a file of that
+    path; `storage` where the file shall be.
+    """
 
     path: str
     checksum: str | None
     overwrite: bool | None
+    storage: str | None
 
 
 class Mismatch(ClientError):
@@ -171,7 +176,11 @@ class UploadRun:
     async def _begin(self) -> _Work:
         facts, wish = self._file.facts, self._wish
         begun = await self._api.begin(
-            wish.path, facts.size, checksum_sha256=wish.checksum, overwrite=wish.overwrite
+            wish.path,
+            facts.size,
+            checksum_sha256=wish.checksum,
+            overwrite=wish.overwrite,
+            storage=wish.storage,
         )
         plan = Plan(facts.size, begun.chunk_size, len(begun.tokens))
         note = Note(begun.id, facts, begun.chunk_size)

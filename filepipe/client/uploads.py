@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -50,24 +50,25 @@ class Uploads:
         parts: int = SIDE_BY_SIDE,
         checksum: str | None = None,
         overwrite: bool | None = None,
+        storage: str | None = None,
         resume: bool = True,
-        retry_window: float = RETRY_WINDOW,
         progress: Progress | None = None,
     ) -> UploadResult:
         """Bring a regular file there, as `to` or under its own name, `parts` at a time.
 
         Each part is verified by its SHA-256; `checksum`, that of the whole as hex, lets the server
         verify the whole as well. `overwrite` False never replaces a file of that name, None leaves
-        it to the server. With `resume` a note is left for the next call, which goes on after a
-        crash too. Raises `SourceChanged` when the file changes meanwhile, `Interrupted` when
-        `retry_window` seconds stored nothing, OSError for what is no regular file.
+        it to the server; so does `storage` None, which else names one of its storages. With
+        `resume` a note is left for the next call, which goes on after a crash too. Raises
+        `SourceChanged` when the file changes meanwhile, `Interrupted` when `RETRY_WINDOW` seconds
+        stored nothing, OSError for what is no regular file.
         """
-        wish = Wish(to or _own_name(path), checksum, overwrite)
+        wish = Wish(to or _own_name(path), checksum, overwrite, storage)
         file = PartFile(path)
         try:
             notes = self._notes(path, wish) if resume else None
             tally = Tally(file.facts.size, progress)
-            run = UploadRun(self._api, file, notes, wish, Backoff(retry_window), tally)
+            run = UploadRun(self._api, file, notes, wish, Backoff(RETRY_WINDOW), tally)
             info = await run.run(parts)
         finally:
             file.close()
@@ -100,7 +101,7 @@ class Uploads:
         await self._api.remove(upload_id)
 
     def _notes(self, path: Path, wish: Wish) -> NoteFile:
-        target = f"{wish.path}\0{wish.checksum}\0{wish.overwrite}"
+        target = "\0".join(map(str, astuple(wish)))
         return NoteFile(state_folder(), self._api.server, path, target)
 
 

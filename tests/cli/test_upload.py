@@ -55,6 +55,14 @@ def test_a_hash_that_is_not_its(uploader: UploadShell) -> None:
     assert not (uploader.root / "h").exists()
 
 
+def test_a_storage_that_there_is_not(uploader: UploadShell) -> None:
+    """The server says so."""
+    (uploader.folder / "s").write_bytes(b"x")
+    code, out, err = uploader.run("upload", "s", "--storage", "moon")
+    assert (code, out, err.count("\n")) == (1, b"", 1)
+    assert "moon" in err or "storage" in err
+
+
 def test_the_key_of_a_file(uploader: UploadShell) -> None:
     """A file goes before the environment; its last newline is none of the key."""
     (uploader.folder / "k").write_bytes(b"x")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from filepipe.client import Client, ClientError, Interrupted, Refused, SourceChanged
+from filepipe.client import Client, ClientError, Interrupted, Refused, SourceChanged, uploads
 from filepipe.client import part_meter as meters
 from filepipe.client.upload_run import MOST_DAMAGED
 from tests.client.fake_parts import CHUNK, FakeParts
@@ -99,11 +99,14 @@ async def test_not_again(uploader: Client, parts: FakeParts, path: Path, fault: 
     assert parts.sent() == [0]
 
 
-async def test_it_gives_up(uploader: Client, parts: FakeParts, path: Path) -> None:
+async def test_it_gives_up(
+    uploader: Client, parts: FakeParts, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When nothing was stored for the window; a later run goes on."""
     parts.faults.extend([None, *[503] * 1000])
+    monkeypatch.setattr(uploads, "RETRY_WINDOW", 0.1)
     with pytest.raises(Interrupted, match="gave up: as the test wishes") as caught:
-        await uploader.uploads.upload(path, retry_window=0.1, parts=1)
+        await uploader.uploads.upload(path, parts=1)
     assert caught.value.received == CHUNK
     parts.faults.clear()
     result = await uploader.uploads.upload(path)

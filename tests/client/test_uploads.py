@@ -28,11 +28,12 @@ async def _broken_run(uploader: Client, parts: FakeParts, path: Path) -> None:
 
 
 async def test_what_is_wished(uploader: Client, parts: FakeParts, path: Path) -> None:
-    """The hash of the whole and what to do with a file of that name reach the server."""
+    """All that can be said of it reaches the server."""
     checksum = hashlib.sha256(BODY).hexdigest()
-    await uploader.uploads.upload(path, checksum=checksum, overwrite=True)
+    await uploader.uploads.upload(path, checksum=checksum, overwrite=True, storage="s3")
     wanted = parts.uploads["id-0"].wanted
     assert (wanted["checksum_sha256"], wanted["overwrite"]) == (checksum, True)
+    assert wanted["storage"] == "s3"
 
 
 async def test_without_a_note(

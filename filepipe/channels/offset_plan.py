@@ -80,6 +80,11 @@ def path_of(upload_id: str, wish: Wish) -> PurePosixPath:
     return KEYS / upload_id if wish.path is None else wish.path
 
 
+def is_only_written(wish: Wish) -> bool:
+    """Whether nobody asks for its bytes before it has its name: neither another nor a digest."""
+    return wish.front == "tus" and PARTIAL not in wish.notes.items()
+
+
 def offset_of(upload: Upload) -> int:
     """How many bytes of it are here, durably."""
     assert upload.offset is not None, "an upload in parts has no offset"

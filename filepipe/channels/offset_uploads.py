@@ -29,6 +29,7 @@ from filepipe.channels.offset_plan import (
     FINAL,
     Wish,
     ends_by_itself,
+    is_only_written,
     is_whole,
     new_record,
     offset_of,
@@ -121,7 +122,8 @@ class OffsetUploads:
     async def _begin(self, upload_id: str, wish: Wish, room: Room) -> Upload:
         try:
             path = path_of(upload_id, wish)
-            draft = await self._shelves.of(wish.storage).begin(upload_id, None, path)
+            name = path if is_only_written(wish) else None
+            draft = await self._shelves.of(wish.storage).begin(upload_id, None, name)
             try:
                 upload = new_record(upload_id, wish, draft.handle, self._rules.ttl)
                 most = self._rules.max_open

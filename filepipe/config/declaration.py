@@ -26,9 +26,12 @@ def choice(*choices: str) -> PlainValidator:
 
 def choices(*choices: str) -> PlainValidator:
     """Read any of these words, several at a time."""
-    return PlainValidator(
-        lambda value: tuple(values.choice(word, *choices) for word in values.words(value))
-    )
+
+    def read(value: object) -> tuple[str, ...]:
+        found = (word for text in values.words(value) for word in values.words(text))
+        return tuple(values.choice(word, *choices) for word in found)
+
+    return PlainValidator(read)
 
 
 def setting(default: Any, meaning: str) -> Any:

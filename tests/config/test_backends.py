@@ -12,7 +12,7 @@ from filepipe.config import Settings
 
 def test_a_backend_is_one_of_those_there_are() -> None:
     """In whichever case; each of several is looked at."""
-    given: dict[str, Any] = {"storage_backend": "S3", "allowed_backends": "local, s3"}
+    given: dict[str, Any] = {"storage_backend": "S3", "allowed_backends": ["local, s3"]}
     settings = Settings(**given)
     assert (settings.storage_backend, settings.allowed_backends) == ("s3", ("local", "s3"))
     for wrong in ({"storage_backend": "ftp"}, {"allowed_backends": "local,ftp"}):

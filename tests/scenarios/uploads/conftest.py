@@ -8,7 +8,10 @@ from functools import partial
 import pytest
 
 from tests.conftest import Daemon
+from tests.s3 import s3, s3_server
 from tests.scenarios.uploads.api import ENVIRONMENT, KEY, LISTENERS, SECRET, Api
+
+__all__ = ["s3", "s3_server"]
 
 Launch = Callable[..., Api]
 

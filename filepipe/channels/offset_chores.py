@@ -15,7 +15,7 @@ from filepipe.channels.offset_sessions import OffsetSessions
 from filepipe.channels.upload_keys import UploadKeys
 from filepipe.errors import Busy, Conflict, FilepipeError, Gone, NotFound
 from filepipe.logs import get_logger
-from filepipe.records import tombstones
+from filepipe.records import offsets, tombstones
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
 
@@ -46,7 +46,7 @@ class Chores:
         reason = "Server restarted during finalization"
         reset = await self._run(lambda conn: records.reset_finalizing(conn, reason, by_offset=True))
         finishing = {upload.id for upload in reset}
-        for upload in await self._run(records.by_offset):
+        for upload in await self._run(offsets.unfinished):
             try:
                 await self._recover(upload, due=upload.id in finishing)
             except FilepipeError as error:  # it stays as it is
@@ -73,7 +73,7 @@ class Chores:
         now = time.time()
         await self._run(lambda conn: tombstones.forget(conn, now - REMEMBERED))
         count = 0
-        for upload in await self._run(lambda conn: records.expired_by_offset(conn, now, 100)):
+        for upload in await self._run(lambda conn: offsets.expired(conn, now, 100)):
             if self._in_use(upload.id):
                 continue
             with contextlib.suppress(NotFound, Gone, Busy, Conflict):

@@ -27,7 +27,7 @@ from filepipe.channels.upload_keys import UploadKeys
 from filepipe.channels.upload_plan import UploadRules
 from filepipe.errors import Broken, Conflict, Draining, FilepipeError, Gone, NotFound
 from filepipe.logs import get_logger
-from filepipe.records import uploads as records
+from filepipe.records import offsets
 from filepipe.records.database import Database
 from filepipe.records.uploads import Upload
 from filepipe.storage.interface import Draft
@@ -157,7 +157,7 @@ class OffsetSessions:
         reach = await session.blob.secure()
         now = time.time()
         expires = now + self._rules.ttl
-        await self.run(lambda conn: records.append(conn, session.id, reach, now, expires))
+        await self.run(lambda conn: offsets.append(conn, session.id, reach, now, expires))
         session.recorded = reach
 
     def abandon(self, session: OffsetSession, failure: FilepipeError) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from filepipe.channels.offset_plan import PARTIAL, is_whole, notes_of, offset_of
 from filepipe.errors import BadRequest, Conflict, Gone, NotFound, WrongLength, WrongOffset
-from filepipe.records import tombstones
+from filepipe.records import offsets, tombstones
 from filepipe.records import uploads as records
 from filepipe.records.uploads import Upload
 
@@ -46,7 +46,7 @@ def set_length(connection: sqlite3.Connection, upload_id: str, length: int) -> U
     if length < offset_of(upload):
         raise WrongLength(f"the upload has {upload.offset} bytes already, which are more")
     if upload.total_size is None:
-        records.set_length(connection, upload_id, length)
+        offsets.set_length(connection, upload_id, length)
     return found(connection, upload_id)
 
 

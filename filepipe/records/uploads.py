@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
@@ -97,6 +97,13 @@ _STORE = f"INSERT OR REPLACE INTO parts (upload, {_PART}) VALUES (?, ?, ?, ?, ?)
 _PARTS = f"SELECT {_PART} FROM parts WHERE upload = ?"  # noqa: S608
 
 
+def select(
+    connection: sqlite3.Connection, which: str, values: Sequence[object] = ()
+) -> list[Upload]:
+    """The uploads of which the text `which`, what follows SELECT … FROM, is true."""
+    return _uploads(connection.execute(f"{_SELECT} {which}", tuple(values)))
+
+
 def _uploads(rows: sqlite3.Cursor) -> list[Upload]:
     names = [field.name for field in fields(Upload)]
     found = [dict(zip(names, row, strict=True)) for row in rows]
@@ -160,7 +167,7 @@ def store_part(connection: sqlite3.Connection, upload_id: str, part: Part, expir
     A part that was stored already is replaced. Raises `Conflict` while the upload is finalizing
     and once it is complete.
     """
-    if not _move(connection, upload_id, "store", active=part.uploaded, expires=expires):
+    if not move(connection, upload_id, "store", active=part.uploaded, expires=expires):
         raise Conflict("the upload takes no parts any more")
     connection.execute(_STORE, (upload_id, part.number, part.size, part.sha256, part.uploaded))
     return stored_parts(connection, upload_id)
@@ -197,36 +204,12 @@ def touch(connection: sqlite3.Connection, upload_id: str, active: float, expires
     )
 
 
-# -- by the offset
-
-
-def append(
-    connection: sqlite3.Connection, upload_id: str, offset: int, active: float, expires: float
-) -> None:
-    """Note that the first `offset` bytes are here, and that the upload lives on.
-
-    Raises `Conflict` while the upload is finalizing and once it is complete.
-    """
-    if not _move(connection, upload_id, "store", offset=offset, active=active, expires=expires):
-        raise Conflict("the upload takes no bytes any more")
-
-
-def set_length(connection: sqlite3.Connection, upload_id: str, total_size: int) -> None:
-    """Note how long the upload is, which nobody knew."""
-    connection.execute("UPDATE uploads SET total_size = ? WHERE id = ?", (total_size, upload_id))
-
-
-def by_offset(connection: sqlite3.Connection) -> list[Upload]:
-    """Every upload by the offset, the oldest first."""
-    return _uploads(connection.execute(f"{_SELECT} WHERE offset IS NOT NULL ORDER BY created, id"))
-
-
 # -- finalizing
 
 
 def begin_finalizing(connection: sqlite3.Connection, upload_id: str) -> bool:
     """Let nobody store parts any more; False where somebody else finalizes, or has done so."""
-    return _move(connection, upload_id, "finalize", error=None, progress=0)
+    return move(connection, upload_id, "finalize", error=None, progress=0)
 
 
 def progress(connection: sqlite3.Connection, upload_id: str, percent: int) -> None:
@@ -239,7 +222,7 @@ def complete(
     connection: sqlite3.Connection, upload_id: str, final_path: str, expires: float
 ) -> bool:
     """End the finalizing well, with an event; False where nobody was finalizing."""
-    moved = _move(
+    moved = move(
         connection, upload_id, "complete", final_path=final_path, expires=expires, progress=100
     )
     if moved:
@@ -257,7 +240,7 @@ def displace(connection: sqlite3.Connection, storage: str, final_path: str) -> N
 
 def fail(connection: sqlite3.Connection, upload_id: str, error: str) -> bool:
     """Note why an upload failed, with an event; it may get parts and be finalized again."""
-    moved = _move(connection, upload_id, "fail", error=error)
+    moved = move(connection, upload_id, "fail", error=error)
     if moved:
         _announce(connection, upload_id, "upload.failed")
     return moved
@@ -269,7 +252,6 @@ def reset_finalizing(
     """Let all fail that a daemon which is gone was finalizing; they, as they are now.
 
     All of one sort: in parts, or by the offset.
-
     There is no event: they are finalized again at once, and that has an end to tell of.
     """
     found = connection.execute(
@@ -277,7 +259,7 @@ def reset_finalizing(
         (by_offset,),
     ).fetchall()
     for (upload_id,) in found:
-        _move(connection, upload_id, "fail", error=error)
+        move(connection, upload_id, "fail", error=error)
     return [upload for (upload_id,) in found if (upload := find(connection, upload_id))]
 
 
@@ -306,7 +288,7 @@ def _announce(connection: sqlite3.Connection, upload_id: str, kind: outbox.Kind)
     outbox.insert(connection, event)
 
 
-def _move(
+def move(
     connection: sqlite3.Connection, upload_id: str, event: Event, **changes: float | str | None
 ) -> bool:
     """Whether `MOVES` let the event happen; `changes` are columns that change with it."""
@@ -331,16 +313,6 @@ def expired(connection: sqlite3.Connection, now: float, limit: int) -> list[Uplo
     """Uploads in parts whose time is over, the oldest first; none that is finalized or complete."""
     rows = connection.execute(
         f"{_SELECT} WHERE expires <= ? AND offset IS NULL AND status IN ('pending', 'failed')"
-        " ORDER BY expires, id LIMIT ?",
-        (now, limit),
-    )
-    return _uploads(rows)
-
-
-def expired_by_offset(connection: sqlite3.Connection, now: float, limit: int) -> list[Upload]:
-    """Uploads by the offset whose time is over, the oldest first; also complete ones."""
-    rows = connection.execute(
-        f"{_SELECT} WHERE expires <= ? AND offset IS NOT NULL AND status != 'finalizing'"
         " ORDER BY expires, id LIMIT ?",
         (now, limit),
     )

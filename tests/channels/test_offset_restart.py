@@ -12,7 +12,7 @@ from filepipe.channels import offset_session, offset_sessions
 from filepipe.channels.channel import Reader
 from filepipe.errors import Broken, Conflict, DiskFull, StorageFailed
 from filepipe.keys import Key
-from filepipe.records import uploads as records
+from filepipe.records import offsets
 from filepipe.storage.interface import Traits
 from filepipe.testing import turns
 from tests.channels.memory_shelf import MemoryShelf
@@ -99,7 +99,7 @@ async def test_the_end_of_a_whole_is_not_forgotten(path: Path) -> None:
     upload = await world.begin(10, path="name")
     await world.append(upload, 0, b"01234")
     shelf.unnamed[upload.handle] += b"56789"
-    await world.database.run(lambda conn: records.append(conn, upload.id, 10, 1.0, 2.0))
+    await world.database.run(lambda conn: offsets.append(conn, upload.id, 10, 1.0, 2.0))
     await crash(world)
     world = await World.open(path, shelf)
     assert (await world.uploads.complete(upload.id)).status == "complete"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from filepipe.errors import Conflict, NotFound
-from filepipe.records import uploads
+from filepipe.records import offsets, uploads
 from filepipe.records.database import connect
 from tests.records.test_uploads import PENDING
 
@@ -33,29 +33,29 @@ def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 def test_an_upload_grows(connection: sqlite3.Connection) -> None:
     """What came is noted with the moment; the length when it is known."""
     assert uploads.find(connection, "o") == BEGUN
-    uploads.append(connection, "o", 70, 12.0, 22.0)
-    uploads.set_length(connection, "o", 80)
+    offsets.append(connection, "o", 70, 12.0, 22.0)
+    offsets.set_length(connection, "o", 80)
     assert uploads.find(connection, "o") == dataclasses.replace(
         BEGUN, offset=70, active=12.0, expires=22.0, total_size=80
     )
     uploads.begin_finalizing(connection, "o")
     with pytest.raises(Conflict, match="takes no bytes"):
-        uploads.append(connection, "o", 80, 13.0, 23.0)
+        offsets.append(connection, "o", 80, 13.0, 23.0)
     with pytest.raises(NotFound):
-        uploads.append(connection, "gone", 1, 13.0, 23.0)
+        offsets.append(connection, "gone", 1, 13.0, 23.0)
 
 
 def test_each_sort_is_asked_for_by_itself(connection: sqlite3.Connection) -> None:
     """But the limits of a principal and the drafts that are needed count both."""
-    assert uploads.by_offset(connection) == [BEGUN]
+    assert offsets.unfinished(connection) == [BEGUN]
     assert uploads.listing(connection, "me", 9) == [PENDING]
     assert uploads.expired(connection, 99.0, 9) == [PENDING]
-    assert uploads.expired_by_offset(connection, 99.0, 9) == [BEGUN]
+    assert offsets.expired(connection, 99.0, 9) == [BEGUN]
     assert uploads.count_open(connection, "me") == 2
     assert uploads.bytes_open(connection, "me") == 100
     uploads.begin_finalizing(connection, "o")
     uploads.begin_finalizing(connection, "u")
-    assert uploads.expired_by_offset(connection, 99.0, 9) == []
+    assert offsets.expired(connection, 99.0, 9) == []
     assert [each.id for each in uploads.reset_finalizing(connection, "x", by_offset=True)] == ["o"]
     assert [each.id for each in uploads.reset_finalizing(connection, "x")] == ["u"]
 
@@ -64,5 +64,5 @@ def test_a_complete_one_expires_too(connection: sqlite3.Connection) -> None:
     """Its record, or its record and its file: that is for others to say."""
     uploads.begin_finalizing(connection, "o")
     uploads.complete(connection, "o", "keys/o", 50.0)
-    assert uploads.expired_by_offset(connection, 49.0, 9) == []
-    assert [each.id for each in uploads.expired_by_offset(connection, 50.0, 9)] == ["o"]
+    assert offsets.expired(connection, 49.0, 9) == []
+    assert [each.id for each in offsets.expired(connection, 50.0, 9)] == ["o"]

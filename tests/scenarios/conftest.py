@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Daemon
+from tests.scenarios.tus import js_client
 from tests.scenarios.ways import WAYS, Way
 
 
@@ -33,6 +34,13 @@ def restart() -> Iterator[Callable[..., Daemon]]:
     yield start_again
     for daemon in daemons:
         daemon.kill()
+
+
+@pytest.fixture(scope="session")
+def js_modules(pytestconfig: pytest.Config) -> Path:
+    """tus-js-client, where node finds it."""
+    assert pytestconfig.cache is not None
+    return js_client.fetched(pytestconfig.cache)
 
 
 @pytest.fixture

@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.scenarios.resumable.peer import MIB, Client, body_of, fresh_key, get
-from tests.scenarios.tus import test_tus_js_client
+from tests.scenarios.tus import js_client
 from tests.scenarios.tus.cutting import cutting
+from tests.scenarios.tus.js_client import Run
 
 DATA = body_of(3 * MIB + 1)  # of whole chunks the client does not know the last one
-Run = Callable[..., dict[str, Any]]
-
-modules = test_tus_js_client.modules
-"""The client, fetched once for both."""
 
 
 @pytest.fixture(params=["ietf-draft-03", "ietf-draft-05"])
-def run(request: pytest.FixtureRequest, modules: Path, tmp_path: Path) -> Run:
-    """Upload the data in a version, with these options; what the script prints at the end."""
+def run(request: pytest.FixtureRequest, js_modules: Path, tmp_path: Path) -> Run:
+    """Upload the data in a version, with the options that it is called with."""
     file = tmp_path / "data"
     file.write_bytes(DATA)
-
-    def upload(**options: Any) -> dict[str, Any]:
-        said = json.dumps({"protocol": request.param, **options})
-        done = subprocess.run(
-            ["node", str(test_tus_js_client.HERE / "upload.cjs"), str(file), said],
-            env={**os.environ, "NODE_PATH": str(modules)},
-            capture_output=True, text=True, timeout=50, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    return upload
+    return partial(js_client.run, js_modules, file, protocol=request.param)
 
 
 @pytest.mark.parametrize("options", [{}, {"uploadDataDuringCreation": True}, {"chunkSize": MIB}])

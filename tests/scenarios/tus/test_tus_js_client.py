@@ -2,74 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import shutil
-import subprocess
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.scenarios.tus import js_client
 from tests.scenarios.tus.cutting import cutting
+from tests.scenarios.tus.js_client import Run
 from tests.scenarios.tus.wire import KEY, Upload, Wire, body_of, fresh
 
-HERE = Path(__file__).parent / "js"
 MIB = 1024 * 1024
 DATA = body_of(4 * MIB)
 
-Run = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="session")
-def modules(pytestconfig: pytest.Config) -> Path:
-    """The client, as the lock file has it, in pytest's cache; all workers share it."""
-    for tool in ("node", "npm"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"this machine has no {tool}")
-    cache = pytestconfig.cache
-    assert cache is not None
-    folder = cache.mkdir("tus-js-client")
-    wanted = (HERE / "package-lock.json").read_text()
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        stamp = folder / "node_modules" / "stamp"
-        if not stamp.exists() or stamp.read_text() != wanted:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, folder)
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            done = subprocess.run(
-                command, cwd=folder, capture_output=True, text=True, timeout=50, check=False
-            )
-            if done.returncode:
-                pytest.skip(f"npm cannot install tus-js-client: {done.stderr[-200:]}")
-            stamp.write_text(wanted)
-    return folder / "node_modules"
-
 
 @pytest.fixture
-def run(modules: Path, tmp_path: Path) -> Run:
-    """Upload the data with these options; what the script prints at the end."""
+def run(js_modules: Path, tmp_path: Path) -> Run:
+    """Upload the data with the options that it is called with."""
     file = tmp_path / "data"
     file.write_bytes(DATA)
-
-    def upload(**options: Any) -> dict[str, Any]:
-        said = {"headers": {"X-API-Key": KEY}, **options}
-        done = subprocess.run(
-            ["node", str(HERE / "upload.cjs"), str(file), json.dumps(said)],
-            env={**os.environ, "NODE_PATH": str(modules)},
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        answer: dict[str, Any] = json.loads(done.stdout)
-        return answer
-
-    return upload
+    return partial(js_client.run, js_modules, file, headers={"X-API-Key": KEY})
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,9 @@ class SmbShelf:
         await self._call(publication.remove, self._share, PurePosixPath(path))
 
     async def check(self) -> str | None:
-        """Ask the server how much room there is."""
+        """Ask the server how much room there is; while it is known to be away, say so at once."""
+        if (trouble := self._share.trouble) is not None:
+            return str(translated(trouble))
         try:
             return await self._call(_check, self._share)
         except FilepipeError as error:

@@ -13,7 +13,7 @@ ABSENT = frozenset(
         0xC0000056,  # delete pending: gone as soon as somebody closes it
         0xC00000BA,  # file is a directory
         0xC0000103,  # not a directory
-        0xC000002D,  # a link, which is not followed
+        0x8000002D,  # stopped on a link, which is not followed
     }
 )
 """There is no file of that name."""
@@ -29,7 +29,7 @@ NOT_TO_BE_HAD = frozenset(
         0xC000003B,
         0xC00000BA,
         0xC0000103,
-        0xC000002D,
+        0x8000002D,
         0xC0000106,  # name too long
     }
 )
@@ -138,7 +138,7 @@ class Refusal(Exception):
         self.status = status
 
 
-def translated(error: Lost | Unreachable | Rejected | Refusal) -> FilepipeError:
+def translated(error: Exception) -> FilepipeError:
     """Say what happened without places: a client may see it."""
     if not isinstance(error, Refusal):
         reason = "the connection to the SMB server was lost" if isinstance(error, Lost) else error

@@ -83,6 +83,8 @@ class Access(NamedTuple):
     shared: int
     made: int
     kind: int
+    looks: int = 0x80
+    """The attributes that it is made with."""
 
 
 class Opened(NamedTuple):
@@ -134,7 +136,7 @@ class Link:
         """Open `path`, below the share."""
         file = Open(self._tree, path)
         message, _ = file.create(
-            2, access.rights, 0x80, access.shared, access.made, access.kind, send=False
+            2, access.rights, access.looks, access.shared, access.made, access.kind, send=False
         )
         answer = SMB2CreateResponse()
         answer.unpack(self._ask(message))

@@ -25,6 +25,9 @@ PATIENCE = 10.0
 PAUSE = 0.2
 """Seconds between two attempts to connect."""
 
+FRESH = 2.0
+"""Seconds for which it is not asked once more why there is no connection."""
+
 AGAIN = 3
 """So many connections may be lost with the same request before it is given up."""
 
@@ -34,16 +37,17 @@ YIELD = 5.0
 LOCK = ".lock"
 
 # rights: read, write, delete, attributes; who else may: read 1, write 2, delete 4;
-# made: open 1, create 2, open or create 3; kind: folder 0x01, no folder 0x40, links not followed
-_LINKS = 0x200000
-FOLDER = Access(0x100087, 7, 1, 0x01 | _LINKS)
+# made: open 1, create 2, open or create 3; kind: folder 0x01, no folder 0x40, gone when it is
+# closed 0x1000; looks: hidden 0x02
+FOLDER = Access(0x100087, 7, 1, 0x01)
 NEW_FOLDER = FOLDER._replace(made=3)
-READ = Access(0x120089, 7, 1, 0x40 | _LINKS)
-DRAFT = Access(0x13019F, 1, 1, 0x40 | _LINKS)
+READ = Access(0x120089, 7, 1, 0x40)
+DRAFT = Access(0x13019F, 1, 1, 0x40)
 NEW_DRAFT = DRAFT._replace(made=2)
 NOTE = DRAFT._replace(made=3)
-MOVE = Access(0x110080, 7, 1, 0x40 | _LINKS)
-DELETE = MOVE._replace(kind=0x1040 | _LINKS)
+MOVE = Access(0x110080, 7, 1, 0x40)
+DELETE = MOVE._replace(kind=0x1040)
+_HIDDEN = NEW_FOLDER._replace(looks=0x02)
 _ALONE = Access(0x110083, 0, 3, 0x40)
 
 
@@ -133,8 +137,15 @@ class Share:
                 self._down_since = self._failed_at
             raise self._failure from error
         self._failure = self._down_since = None
-        self._memory.write_text(str(link.session))
+        with suppress(OSError):  # then the next session has to wait until this one is missed
+            self._memory.write_text(str(link.session))
         return link
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why the share could not be used just now."""
+        known = self._down_since is not None and time.monotonic() - self._failed_at < FRESH
+        return self._failure if known else None
 
     def _before(self) -> int:
         """The session that is to end: of ours, or of the process that was killed before us."""
@@ -147,7 +158,7 @@ class Share:
         first = self._known is None
         for end in range(1, len(self._root) + 1) if first else ():
             link.shut(link.open("\\".join(self._root[:end]), NEW_FOLDER))
-        folder = link.open(self.path(INSIDE), NEW_FOLDER if first else FOLDER)
+        folder = link.open(self.path(INSIDE), _HIDDEN if first else FOLDER)
         number = link.number(folder)
         if not first and number != self._known:
             raise Unreachable("the folder of uploads is not the one that was there at the start")
@@ -172,7 +183,7 @@ class Share:
     def exists(self, link: Link, path: str) -> bool:
         """Whether a file has the name."""
         try:
-            link.shut(link.open(path, READ._replace(rights=0x100080, kind=_LINKS)))
+            link.shut(link.open(path, READ._replace(rights=0x100080, kind=0)))
         except Refusal as refusal:
             if refusal.status in errors.ABSENT:
                 return False

@@ -34,6 +34,12 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smbd]:
     server.kill()
 
 
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told what was known before."""
+    monkeypatch.setattr(smb_share, "FRESH", smb_share.PAUSE)
+
+
 async def test_a_server_that_restarts(own: Smbd, tmp_path: Path) -> None:
     """Who waits for it goes on when it is back; a draft that is not flushed begins anew."""
     async with opened(shelf_on(own, tmp_path)) as shelf:

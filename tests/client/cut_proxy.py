@@ -41,7 +41,10 @@ class CutProxy:
             await asyncio.gather(line.task, *line.closed(), return_exceptions=True)
 
     def plan(self, way: str, count: int, how: How, seconds: float) -> None:
-        """Cut once `count` bytes have gone "up" or "down", for so long; plans come in order."""
+        """Cut once `count` bytes have gone "up" or "down", for so long; plans come in order.
+
+        An "answer" is cut off before its first byte, on a line that has had so many go up.
+        """
         self._plans.append((way, count, how, seconds))
 
     def cut(self, how: How, seconds: float) -> None:
@@ -81,19 +84,25 @@ class CutProxy:
     ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(32 * 1024):
+                if way == "down" and self._due("answer", line.sent):
+                    self._follow_plan()
                 if line.dead:
                     return
+                line.sent += len(data) if way == "up" else 0
                 writer.write(data)
                 await writer.drain()
                 self.passed[way] += len(data)
-                self._follow_plan(way)
+                if self._due(way, self.passed[way]):
+                    self._follow_plan()
             if not line.dead:
                 writer.write_eof()
 
-    def _follow_plan(self, way: str) -> None:
-        if self._plans and self._plans[0][0] == way and self.passed[way] >= self._plans[0][1]:
-            _, _, how, seconds = self._plans.pop(0)
-            self.cut(how, seconds)
+    def _due(self, way: str, count: int) -> bool:
+        return bool(self._plans) and self._plans[0][0] == way and count >= self._plans[0][1]
+
+    def _follow_plan(self) -> None:
+        _, _, how, seconds = self._plans.pop(0)
+        self.cut(how, seconds)
 
 
 class _Line:
@@ -104,6 +113,7 @@ class _Line:
         self.down = down
         self.up: asyncio.StreamWriter | None = None
         self.dead = False
+        self.sent = 0
 
     def closed(self) -> list[Coroutine[Any, Any, None]]:
         """What waits until both ends are closed."""

@@ -79,18 +79,17 @@ async def test_cut_twice(
     assert heard.notes
 
 
-@pytest.mark.parametrize("source", ["file", "pipe"])
-async def test_an_answer_that_is_lost(
-    far: Daemon,
-    line: CutProxy,
-    source: str,
-) -> None:
+@pytest.mark.parametrize(
+    ("how", "source"), [("rst", "file"), ("silent", "file"), ("silent", "pipe")]
+)
+async def test_an_answer_that_is_lost(far: Daemon, line: CutProxy, how: How, source: str) -> None:
     """The server has every byte: that is a success, and nothing is sent again."""
-    line.plan("up", len(BODY), "rst", FOR_A_WHILE)
+    line.plan("answer", len(BODY), how, FOR_A_WHILE)
+    key = f"lost-{how}-{source}"
     async with Client(line.url) as client:
-        sent = await client.put(f"lost-{source}", BODY if source == "file" else _piped())
-    assert (line.cuts, sent.size, sent.url) == (1, len(BODY), f"{line.url}/lost-{source}")
-    assert _state(far, f"lost-{source}") == "finished"
+        sent = await client.put(key, BODY if source == "file" else _piped())
+    assert (line.cuts, sent.size, sent.url) == (1, len(BODY), f"{line.url}/{key}")
+    assert _state(far, key) == "finished"
     assert line.passed["up"] < len(BODY) + MIB
 
 

@@ -28,7 +28,7 @@ async def draft_of(shelf: SmbShelf, upload_id: str) -> SmbDraft:
 
 
 async def sweep(
-    loss: Loss, sent: bool, step: Callable[[int], Awaitable[None]], start: int = 1, stride: int = 3
+    loss: Loss, sent: bool, step: Callable[[int], Awaitable[None]], start: int = 1, stride: int = 5
 ) -> int:
     """Do the step again and again, losing another message each time; how many it has."""
     for number in itertools.count(start, stride):
@@ -64,7 +64,7 @@ async def test_lost_at_each_message(
             if unique:
                 assert await content(shelf, str(NAME)) == b"older"
 
-        assert await sweep(loss, sent, publish, 1 + unique + sent) > 15
+        assert await sweep(loss, sent, publish, 1 + unique + 2 * sent) > 15
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["unsent", "unanswered"])
@@ -86,7 +86,7 @@ async def test_begun_and_removed(
             await shelf.remove("nothing")
             assert await shelf.check() is None
 
-        assert await sweep(loss, sent, step, 1 + sent) > 15
+        assert await sweep(loss, sent, step, 1 + 2 * sent) > 15
 
 
 async def test_a_restart_in_the_middle(
@@ -116,7 +116,7 @@ async def test_a_restart_in_the_middle(
             assert await shelf.drafts() == []
             assert await content(shelf, str(name)) == BODY
 
-    assert await sweep(loss, True, step, stride=2) > 10
+    assert await sweep(loss, True, step, stride=3) > 10
 
 
 async def test_an_object_that_is_read_is_not_lost(
@@ -148,7 +148,7 @@ async def test_an_object_that_is_read_is_not_lost(
             seen.add(found := await content(shelf, str(NAME)))
             assert found in (b"older", BODY)
 
-    await sweep(loss, True, step, stride=2)
+    await sweep(loss, True, step, 2, stride=3)
     assert seen == {b"older", BODY}
 
 

@@ -74,7 +74,7 @@ class Chores:
         await self._run(lambda conn: tombstones.forget(conn, now - REMEMBERED))
         count = 0
         for upload in await self._run(lambda conn: offsets.expired(conn, now, 100)):
-            if self._in_use(upload.id):
+            if self._in_use(upload):
                 continue
             with contextlib.suppress(NotFound, Gone, Busy, Conflict):
                 if upload.status == "complete" and upload.key is None:
@@ -84,7 +84,10 @@ class Chores:
                 count += 1
         return count
 
-    def _in_use(self, upload_id: str) -> bool:
-        channel, session = self._keys.of(upload_id), self._sessions.get(upload_id)
-        read = channel is not None and channel.readers > 0
-        return read or (session is not None and session.turns.taken)
+    def _in_use(self, upload: Upload) -> bool:
+        """Whether somebody reads a finished one, or sends; who only waits does not count."""
+        if upload.status == "complete":
+            channel = self._keys.of(upload.id)
+            return channel is not None and channel.readers > 0
+        session = self._sessions.get(upload.id)
+        return session is not None and session.turns.taken

@@ -95,3 +95,11 @@ async def read_all(reader: Reader) -> AsyncIterator[bytes]:
     """Everything to the end."""
     while piece := await reader.read():
         yield piece
+
+
+async def follow(world: World, key: str) -> bytes:
+    """What a reader gets at a key."""
+    channel = world.directory.find(Key(key))
+    assert channel is not None
+    with Reader(channel) as reader:
+        return b"".join([piece async for piece in read_all(reader)])

@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import tempfile
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from hypothesis import settings
@@ -34,93 +34,13 @@ from filepipe.errors import (
 from filepipe.keys import Key
 from filepipe.records.uploads import Upload
 from filepipe.testing import turns
-from tests.channels.memory_shelf import MemoryDraft, MemoryShelf
+from tests.channels.fragile_shelf import FragileShelf
+from tests.channels.offset_follower import Follower
 from tests.channels.offsetting import World
 
 T = TypeVar("T")
 
 PIECES = st.lists(st.binary(max_size=12), max_size=3)
-
-
-class FragileDraft(MemoryDraft):
-    """What was not synced is lost in a crash, and after a sync that failed nothing goes."""
-
-    failed = False
-
-    async def sync(self) -> None:
-        """As it has to be, or the fault."""
-        before = bytes(self._bytes)
-        await self.step("sync")
-        self.shelf.durable[self.handle] = before
-
-    async def publish(self, name: PurePosixPath, *, unique: bool, size: int) -> str:
-        """As it has to be, or the fault."""
-        await self.step("publish")
-        return await super().publish(name, unique=unique, size=size)
-
-    async def step(self, name: str) -> None:
-        """Fail where it is to, and from then on."""
-        fault = self.shelf.once.pop(name, None)
-        if self.failed or fault is not None:
-            self.failed = True
-            raise fault or StorageFailed("failed before")
-
-    @property
-    def shelf(self) -> FragileShelf:
-        """Where it is."""
-        assert isinstance(self._shelf, FragileShelf)
-        return self._shelf
-
-    async def write(self, offset: int, data: bytes | memoryview) -> None:
-        """As it has to be, or there is no room, once."""
-        if (fault := self.shelf.once.pop("write", None)) is not None:
-            raise fault
-        assert offset >= len(self.shelf.durable[self.handle]) or self.shelf.restarted
-        await super().write(offset, data)
-
-
-class FragileShelf(MemoryShelf):
-    """`durable` is what a crash leaves; `once` are faults that happen one time."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.durable: dict[str, bytes] = {}
-        self.once: dict[str, FilepipeError] = {}
-        self.restarted = False
-
-    async def begin(
-        self, upload_id: str, size: int | None, name: PurePosixPath | None = None
-    ) -> FragileDraft:
-        """As it has to be."""
-        assert size is None
-        self.unnamed[upload_id] = bytearray()
-        self.durable[upload_id] = b""
-        return FragileDraft(self, upload_id, None)
-
-    async def reopen(self, handle: str, size: int | None) -> FragileDraft:
-        """As it has to be."""
-        assert size is None
-        assert handle not in self.open_drafts
-        if handle not in self.unnamed and handle not in self.published:
-            raise StorageFailed("the draft is gone")
-        self.restarted = True  # what was durable and not recorded is written again
-        return FragileDraft(self, handle, None)
-
-    def crash(self) -> None:
-        """Lose what was not durable, but for some of it."""
-        self.open_drafts.clear()
-        for handle, body in self.unnamed.items():
-            kept = self.durable[handle]
-            self.unnamed[handle] = bytearray(kept + bytes(255 - b for b in body[len(kept) :]))
-
-
-@dataclass
-class Follower:
-    """A reader who is there from the beginning, at the key."""
-
-    task: asyncio.Task[None]
-    got: bytearray = field(default_factory=bytearray)
-    cut: bool = False
 
 
 @dataclass
@@ -187,35 +107,15 @@ class Engine(RuleBasedStateMachine):
         self.made += 1
         key = f"key-{self.made}" if keyed else None
         if len(self.known) > 8:
-            return self.made_nothing()
+            return "there are enough"
         self.shelf.once.clear()
         upload = self.run(self.world.begin(length, key=key, front=front, path=f"f{self.made}"))
         known = self.known[upload.id] = Known(upload)
         if upload.status == "complete":
             known.path = upload.final_path
         elif key is not None:
-            known.follower = self.run(self.follow(Key(key)))
+            known.follower = self.run(Follower.at(self.world, key))
         return upload.id
-
-    def made_nothing(self) -> str:
-        """There are enough."""
-        return "none"
-
-    async def follow(self, key: Key) -> Follower:
-        """Read along at a key."""
-        channel = self.world.directory.find(key)
-        assert channel is not None
-
-        async def reading() -> None:
-            try:
-                with Reader(channel) as reader:
-                    while piece := await reader.read():
-                        follower.got += piece
-            except FilepipeError:
-                follower.cut = True
-
-        follower = Follower(asyncio.create_task(reading()))
-        return follower
 
     @rule(
         upload_id=uploads,
@@ -335,12 +235,68 @@ class Engine(RuleBasedStateMachine):
                 continue
             raise AssertionError
 
+    @rule(
+        upload_id=uploads,
+        doing=st.lists(
+            st.sampled_from(["append", "staged", "settle", "complete", "cancel", "read"]),
+            min_size=2,
+            max_size=4,
+        ),
+    )
+    def race(self, upload_id: str, doing: list[str]) -> None:
+        """Several at once: each byte is there once, from one of them, or all is gone."""
+        if (known := self.known.get(upload_id)) is None:
+            return
+        self.run(self.all_at_once(known, doing))
+        sent = [bytes((65 + number,)) * 4 for number in range(len(doing))]
+        try:
+            found = self.run(self.world.uploads.settle(upload_id))
+        except Gone:
+            assert "cancel" in doing
+            del self.known[upload_id]
+            return
+        assert found.offset is not None
+        more = found.offset - len(known.body)
+        assert 0 <= more <= 4
+        body = self.shelf.named.get(found.final_path or "", self.shelf.unnamed.get(upload_id, b""))
+        news = bytes(body[len(known.body) : found.offset])
+        assert any(news == each[:more] for each in sent)
+        known.body += news
+        if found.status == "complete":
+            known.path = found.final_path
+
+    async def all_at_once(self, known: Known, doing: list[str]) -> None:
+        """Do these things of one upload."""
+        uploads, upload_id, offset = self.world.uploads, known.upload.id, len(known.body)
+
+        async def append(data: bytes, *, staged: bool) -> None:
+            async with uploads.appending(upload_id, offset, staged=staged) as appending:
+                await appending.writer.write((data[:2],))
+                await turns()
+                await appending.writer.write((data[2:],))
+                if staged:
+                    await appending.commit()
+
+        async def do(number: int, what: str) -> None:
+            with contextlib.suppress(FilepipeError):
+                if what in ("append", "staged"):
+                    await append(bytes((65 + number,)) * 4, staged=what == "staged")
+                elif what == "read":
+                    async with uploads.reading(await uploads.find(upload_id)) as channel:
+                        with Reader(channel) as reader, contextlib.suppress(TimeoutError):
+                            async with asyncio.timeout(0.001):
+                                await reader.read()
+                else:
+                    await getattr(uploads, what)(upload_id)
+
+        await asyncio.gather(*(do(number, what) for number, what in enumerate(doing)))
+
     @rule(clean=st.booleans())
     def restart(self, clean: bool) -> None:
         """A stop, or a crash, and a start: readers are gone."""
         for known in self.known.values():
             if known.follower is not None:
-                self.check(known)
+                known.follower.check(known.body, complete=known.path is not None)
                 known.follower.task.cancel()
         if clean:
             self.run(self.world.aclose())
@@ -378,15 +334,8 @@ class Engine(RuleBasedStateMachine):
         """In order, and to the end, unless they were cut."""
         self.run(turns())
         for known in self.known.values():
-            self.check(known)
-
-    def check(self, known: Known) -> None:
-        """One of them."""
-        follower = known.follower
-        if follower is not None and not follower.cut:  # what it has may have to come again
-            assert known.body.startswith(follower.got)
-            assert follower.got == known.body
-            assert follower.task.done() == (known.path is not None)
+            if known.follower is not None:
+                known.follower.check(known.body, complete=known.path is not None)
 
     @invariant()
     def the_ledger_is_right(self) -> None:

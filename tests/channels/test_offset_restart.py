@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from filepipe.channels import offset_session, offset_sessions
-from filepipe.channels.channel import Reader
 from filepipe.errors import Broken, Conflict, DiskFull, StorageFailed
 from filepipe.keys import Key
 from filepipe.records import offsets
 from filepipe.storage.interface import Traits
 from filepipe.testing import turns
 from tests.channels.memory_shelf import MemoryShelf
-from tests.channels.offsetting import RULES, World, read_all
+from tests.channels.offsetting import RULES, World, follow
 
 TEN = b"0123456789"
 
@@ -36,14 +35,6 @@ async def crash(world: World) -> None:
     await world.database.aclose()
     world.shelf.open_drafts.clear()
     world.shelf.gates.clear()
-
-
-async def read_key(world: World, key: str) -> bytes:
-    """What a reader gets at a key."""
-    channel = world.directory.find(Key(key))
-    assert channel is not None
-    with Reader(channel) as reader:
-        return b"".join([piece async for piece in read_all(reader)])
 
 
 @pytest.mark.parametrize("ending", ["stop", "crash"])
@@ -75,7 +66,7 @@ async def test_a_restart(
     if where == "middle":
         assert (await world.uploads.find(upload.id)).offset == 5
         await world.append(upload, 5, b"56789")
-    assert await read_key(world, "k") == TEN
+    assert await follow(world, "k") == TEN
     done = await world.uploads.complete(upload.id)
     assert (done.status, done.final_path) == ("complete", "name")
     assert shelf.named == {"name": TEN}
@@ -131,7 +122,7 @@ async def test_a_draft_that_is_gone(path: Path) -> None:
     with pytest.raises(StorageFailed):
         await world.append(upload, 5, b"x")
     with pytest.raises((StorageFailed, Broken)):
-        await read_key(world, "k")
+        await follow(world, "k")
     await world.uploads.cancel(upload.id)
     assert world.directory.find(Key("k")) is None
     await world.aclose()
@@ -175,7 +166,7 @@ async def test_drafts_that_nobody_uses_are_closed(
     assert shelf.open_drafts == [made[2].handle]
     for upload in made:
         await world.append(upload, 5, b"56789")
-        assert await read_key(world, upload.key or "") == TEN
+        assert await follow(world, upload.key or "") == TEN
     await world.aclose()
 
 
@@ -205,6 +196,6 @@ async def test_a_shelf_that_shows_only_wholes(path: Path) -> None:
         await world.begin(key="k")
     await world.append(upload, 5, b"56789")
     assert await waiting is not None
-    assert await read_key(world, "k") == TEN
+    assert await follow(world, "k") == TEN
     assert await world.content(upload) == TEN
     await world.aclose()

@@ -12,12 +12,10 @@ import pytest
 
 from filepipe.channels.channel import Metadata, Reader
 from filepipe.channels.offset_plan import Wish
-from filepipe.channels.state import State
 from filepipe.errors import (
     BadRequest,
     Broken,
     Conflict,
-    DiskFull,
     Draining,
     Gone,
     NotFound,
@@ -30,7 +28,7 @@ from filepipe.errors import (
 from filepipe.keys import Key
 from filepipe.testing import turns
 from tests.channels.memory_shelf import MemoryShelf
-from tests.channels.offsetting import RULES, World, read_all
+from tests.channels.offsetting import RULES, World, follow
 
 TEN = b"0123456789"
 
@@ -166,14 +164,6 @@ async def test_what_came_before_a_loss_stays(world: World, how: str) -> None:
     assert await follow(world, "k") == TEN
 
 
-async def follow(world: World, key: str) -> bytes:
-    """What a reader gets at a key."""
-    channel = world.directory.find(Key(key))
-    assert channel is not None
-    with Reader(channel) as reader:
-        return b"".join([piece async for piece in read_all(reader)])
-
-
 @pytest.mark.parametrize("by", ["append", "settle", "cancel"])
 async def test_a_new_request_ends_the_one_before(world: World, by: str) -> None:
     """However silent its sender is; what it brought is there for the new one."""
@@ -243,74 +233,6 @@ async def test_what_is_staged_stays_only_if_it_is_committed(world: World) -> Non
     assert (await world.uploads.complete(upload.id)).offset == 10
 
 
-async def test_keys(world: World) -> None:
-    """One has its key from the beginning to its end, which is that of its file."""
-    waiting = asyncio.create_task(world.directory.wait(Key("k"), 5.0))
-    await turns()
-    upload = await world.begin(10, key="k")
-    assert await waiting is world.directory.find(Key("k"))
-    with pytest.raises(Conflict):
-        await world.begin(10, key="k")
-    assert world.disk.used == 10
-    await world.append(upload, 0, TEN)
-    await world.uploads.complete(upload.id)
-    with pytest.raises(Conflict):
-        await world.begin(10, key="k")
-    assert world.disk.used == 10  # what can be read at a key counts, as all that is there does
-    channel = world.directory.find(Key("k"))
-    assert channel is not None
-    await world.uploads.delete(channel)
-    assert (world.directory.find(Key("k")), world.shelf.named, world.disk.used) == (None, {}, 0)
-    with pytest.raises(Gone):
-        await world.uploads.find(upload.id)
-    await world.begin(10, key="k")
-
-
-async def test_a_key_is_deleted_under_its_readers(world: World) -> None:
-    """They hear that the rest does not come."""
-    await world.append(await world.begin(10, key="k"), 0, b"01234")
-    channel = world.directory.find(Key("k"))
-    assert channel is not None
-    with Reader(channel) as reader:
-        assert await reader.read() == b"01234"
-        await world.uploads.delete(channel)
-        with pytest.raises(Broken):
-            await reader.read()
-    assert (world.shelf.unnamed, world.disk.used) == ({}, 0)
-
-
-async def test_a_reader_outlives_the_end_of_a_key(world: World) -> None:
-    """What has begun to read a finished object reads it to its end."""
-    upload = await world.begin(10, key="k")
-    await world.append(upload, 0, TEN)
-    await world.uploads.complete(upload.id)
-    channel = world.directory.find(Key("k"))
-    assert channel is not None
-    with Reader(channel) as reader:
-        assert await reader.read(4) == b"0123"
-        await world.uploads.cancel(upload.id)
-        assert await reader.read() == b"456789"
-    assert channel.state is State.DISCARDED
-
-
-async def test_a_full_disk(world: World) -> None:
-    """The sender hears of it, readers are cut, what was told before is there to go on with."""
-    upload = await world.begin(10, key="k")
-    await world.append(upload, 0, b"0123")
-    reading = asyncio.create_task(follow(world, "k"))
-    await turns()
-    world.shelf.faults["write"] = DiskFull("full")
-    with pytest.raises(DiskFull):
-        await world.append(upload, 4, b"456")
-    with pytest.raises((DiskFull, Broken)):
-        await reading
-    with pytest.raises(Conflict):
-        await world.begin(key="k")
-    world.shelf.faults.clear()
-    await world.append(upload, 4, b"456789")
-    assert await follow(world, "k") == TEN
-
-
 async def test_others_are_put_together(world: World) -> None:
     """In the order that was given, also twice; the parts stay until they expire."""
     partial = {"concat": "partial"}
@@ -361,6 +283,8 @@ async def test_what_nobody_goes_on_with(tmp_path: Path) -> None:
     """It goes; what is complete goes with its file where it has a key, else only its record."""
     world = await World.open(tmp_path / "db", MemoryShelf(), replace(RULES, ttl=-1.0))
     open_one = await world.begin(10, key="open")
+    waiting = asyncio.create_task(follow(world, "open"))
+    await turns()
     for name, key in (("plain", None), ("keyed", "key")):
         await world.append(await world.begin(10, path=name, key=key), 0, TEN)
     while len(world.shelf.named) < 2 or world.activity.busy:
@@ -369,6 +293,8 @@ async def test_what_nobody_goes_on_with(tmp_path: Path) -> None:
     assert channel is not None
     with Reader(channel):
         assert await world.uploads.chores.expire() == 2
+    with pytest.raises(Broken):
+        await waiting
     assert world.shelf.named == {"plain": TEN, "keyed": TEN}
     assert await world.uploads.chores.expire() == 1
     assert world.shelf.named == {"plain": TEN}

@@ -219,14 +219,17 @@ async def look(
 
 async def delete(context: Context, request: web.BaseRequest, key: Key) -> None:
     """Free the key. Raises `NotFound`, `PreconditionFailed`, and `Busy` of an upload."""
-    channel = context.service.directory.find(key)
+    directory = context.service.directory
+    channel = directory.find(key)
     if channel is None:
-        raise NotFound("key not found")
+        channel = directory.present(key)  # an upload may have it long before it can be read
+        if channel is None or channel.kind is not Kind.UPLOAD:
+            raise NotFound("key not found")
     check_match(request, channel)
     if channel.kind is Kind.UPLOAD:
         await context.offsets.delete(channel)
     else:
-        context.service.directory.delete(channel)
+        directory.delete(channel)
 
 
 def check_match(request: web.BaseRequest, channel: Channel) -> None:

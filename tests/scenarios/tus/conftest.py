@@ -45,6 +45,14 @@ def wire(shared: Daemon) -> Iterator[Wire]:
     _leave(wire)
 
 
+@pytest.fixture
+def undisturbed(wire: Wire) -> Iterator[Wire]:
+    """Nothing was stored by whatever the test did."""
+    names, before = wire.names(), wire.daemon.state()["disk"]
+    yield wire
+    assert (wire.names(), wire.daemon.state()["disk"]) == (names, before)
+
+
 def _leave(wire: Wire) -> None:
     for upload in wire.made:
         upload.delete()

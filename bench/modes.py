@@ -22,7 +22,8 @@ class Mode:
 
     `ours` has the protocols that filepipe speaks, with the path before the key; with several,
     filepipe runs once for each. `serve` is what `filepipe serve` is told besides. `asked` leaves
-    a peer out unless its --peer names the mode.
+    a peer out unless its --peer names the mode. `peers` is what the generator is told besides for
+    a peer. In all words {dir} is the folder of the server.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Mode:
     serve: tuple[str, ...] = ()
     ours: tuple[tuple[str, str], ...] = AUTO
     asked: bool = False
+    peers: tuple[str, ...] = ()
 
 
 RATE = (Metric("gb_per_s", "GB/s", 2), Metric("cpu_s_per_gb", "CPU s per GB", 2))
@@ -47,6 +49,8 @@ LATE = (
     Metric("get_gb_per_s", "GET GB/s", 2),
     Metric("get_cpu_s_per_gb", "GET CPU s per GB", 2),
 )
+UPLOADS = (("uploads", "/"),)
+FILES = (("files", "/files/"),)
 MODES = (
     Mode(
         "stream", "A reader takes {size} while it is written", ("-mode", "stream"), RATE, sized=True
@@ -117,6 +121,52 @@ MODES = (
             Metric("max_ms", "most ms", 2),
         ),
         ours=PIPING,
+        asked=True,
+    ),
+    Mode(
+        "tus",
+        "{size} by one PATCH of tus; filepipe has it on the disk then, its peers in the page cache",
+        ("-mode", "tus"),
+        RATE,
+        sized=True,
+        ours=FILES,
+        asked=True,
+    ),
+    Mode(
+        "tus-durable",
+        "{size} by one PATCH of tus, and of the peers the file is synced afterwards",
+        ("-mode", "tus"),
+        RATE,
+        sized=True,
+        ours=FILES,
+        asked=True,
+        peers=("-fsync", "{dir}"),
+    ),
+    Mode(
+        "parts",
+        "8 parts of 50 MiB at once, beside 8 dd conv=fsync of the same bytes",
+        ("-mode", "parts", "-n", "8", "-c", "8", "-dd", "{dir}"),
+        (*RATE, Metric("dd_gb_per_s", "dd GB/s", 2), Metric("over_dd", "÷ dd", 2)),
+        serve=("--chunk-size-mb", "50"),
+        ours=UPLOADS,
+        asked=True,
+    ),
+    Mode(
+        "flight",
+        "64 parts of 16 MiB in flight",
+        ("-mode", "parts", "-n", "64", "-c", "64", "-size", "16777216"),
+        (*RATE, Metric("peak_mib", "peak MiB", 1)),
+        serve=("--chunk-size-mb", "16"),
+        ours=UPLOADS,
+        asked=True,
+    ),
+    Mode(
+        "complete",
+        "The end of an upload of 10 GiB in 205 parts",
+        ("-mode", "complete", "-n", "205", "-c", "4", "-timeout", "15m"),
+        (Metric("complete_ms", "ms", 1),),
+        serve=("--chunk-size-mb", "50"),
+        ours=UPLOADS,
         asked=True,
     ),
 )

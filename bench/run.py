@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modes import MODES, Mode
 from report import Runs, page, table
-from servers import RunError, Server, filepipe, parse_peer, running
+from servers import RunError, Server, filepipe, filled, parse_peer, running
 
 GENERATOR = Path(__file__).with_name("pipeload")
 BINARY = GENERATOR / "pipeload"
@@ -104,7 +104,10 @@ def measure(server: Server, mode: Mode, size: int) -> dict[str, float]:
     words = mode.words + server.words
     if mode.sized:
         words += ("-size", str(size))
-    with running(server) as (pid, port):
+    if not server.ours:
+        words += mode.peers
+    with running(server) as (pid, port, folder):
+        words = tuple(filled(word, {"{dir}": str(folder)}) for word in words)
         command = [str(BINARY), "-addr", f"127.0.0.1:{port}", "-pid", str(pid), *words]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     try:

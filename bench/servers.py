@@ -17,6 +17,7 @@ from typing import IO
 
 from modes import MODES, Mode
 
+API_KEY = "the-key-of-the-benchmark-and-nothing-else"
 START_SECONDS = 20
 STOP_SECONDS = 3
 
@@ -50,7 +51,7 @@ def filepipe(mode: Mode) -> list[Server]:
             "filepipe" if number == 0 else f"filepipe {protocol}",
             (sys.executable, "-m", "filepipe", "serve", *_address(protocol), *mode.serve),
             frozenset((mode.name,)),
-            ("-prefix", prefix),
+            ("-prefix", prefix, "-apikey", API_KEY),
             ours=True,
         )
         for number, (protocol, prefix) in enumerate(mode.ours)
@@ -96,26 +97,27 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(server: Server) -> Iterator[tuple[int, int]]:
-    """Run the server in an empty folder; gives its process id and port."""
+def running(server: Server) -> Iterator[tuple[int, int, Path]]:
+    """Run the server in an empty folder; gives its process id, its port and that folder."""
     with tempfile.TemporaryDirectory(prefix="filepipe-bench-") as scratch:
         data = Path(scratch, "data")
         data.mkdir()
         port = free_port()
         places = {"{port}": str(port), "{dir}": str(data)}
-        command = [_filled(word, places) for word in server.command]
+        command = [filled(word, places) for word in server.command]
         # Files that an earlier server left behind must not be written to disk meanwhile.
         os.sync()
         with Path(scratch, "log").open("w+b") as log:
             process = _start(server, command, data, log)
             try:
                 _wait_for(port, process, log)
-                yield process.pid, port
+                yield process.pid, port, data
             finally:
                 _stop(process)
 
 
-def _filled(word: str, places: dict[str, str]) -> str:
+def filled(word: str, places: dict[str, str]) -> str:
+    """Put in what a word leaves open."""
     for place, value in places.items():
         word = word.replace(place, value)
     return word
@@ -126,6 +128,8 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     # Settings of the person who measures must not change what is measured.
     settings = {k: v for k, v in os.environ.items() if not k.startswith("FILEPIPE_")}
+    if server.ours:
+        settings["API_KEY"] = API_KEY
     try:
         return subprocess.Popen(
             command,

@@ -24,6 +24,7 @@ type options struct {
 	size                             int64
 	readers, count, workers, senders int
 	chunked, keepalive, verify       bool
+	apiKey, fsync, dd                string
 	timeout                          time.Duration
 
 	deadline time.Time
@@ -41,12 +42,15 @@ type mode struct {
 }
 
 var modes = map[string]mode{
-	"stream":  {run: stream, size: 1 << 30, readers: 1},
-	"late":    {run: late, size: 1 << 30},
-	"pairs":   {run: pairs, size: 1 << 10, count: 6000},
-	"idle":    {run: idle, size: 1 << 10, count: 500},
-	"stuck":   {run: stuck, size: 1 << 30, readers: 8},
-	"waiting": {run: waiting, size: 1 << 10, count: 5000},
+	"stream":   {run: stream, size: 1 << 30, readers: 1},
+	"late":     {run: late, size: 1 << 30},
+	"pairs":    {run: pairs, size: 1 << 10, count: 6000},
+	"idle":     {run: idle, size: 1 << 10, count: 500},
+	"stuck":    {run: stuck, size: 1 << 30, readers: 8},
+	"waiting":  {run: waiting, size: 1 << 10, count: 5000},
+	"tus":      {run: tus, size: 1 << 30},
+	"parts":    {run: parts, size: 50 << 20, count: 8},
+	"complete": {run: complete, size: 50 << 20, count: 8},
 }
 
 func modeNames() string {
@@ -63,10 +67,10 @@ func parseOptions() options {
 	flag.StringVar(&o.addr, "addr", "127.0.0.1:3000", "where the server listens")
 	flag.IntVar(&o.pid, "pid", 0, "the server's process; 0 measures neither CPU nor memory")
 	flag.StringVar(&o.mode, "mode", "stream", modeNames())
-	flag.Int64Var(&o.size, "size", 0, "bytes of a body (0: 1 GiB where one is moved, else 1024)")
+	flag.Int64Var(&o.size, "size", 0, "bytes of a body or part (0: 1 GiB where one is moved, 50 MiB a part, else 1024)")
 	flag.IntVar(&o.readers, "readers", 0, "readers of the key (0: 1 in stream, 8 in stuck)")
-	flag.IntVar(&o.count, "n", 0, "pairs, or readers in idle and waiting (0: 6000, 500, 5000)")
-	flag.IntVar(&o.workers, "c", 16, "pairs that run at once")
+	flag.IntVar(&o.count, "n", 0, "pairs, readers in idle and waiting, parts (0: 6000, 500, 5000, 8)")
+	flag.IntVar(&o.workers, "c", 16, "pairs or parts that run at once")
 	flag.IntVar(&o.senders, "senders", 500, "of the readers in waiting, how many are sent to")
 	flag.StringVar(&o.method, "method", "PUT", "the writer's method")
 	flag.StringVar(&o.prefix, "prefix", "/", "the path before the key")
@@ -75,6 +79,9 @@ func parseOptions() options {
 	flag.BoolVar(&o.chunked, "chunked", false, "write without a Content-Length")
 	flag.BoolVar(&o.keepalive, "keepalive", true, "keep connections in pairs where the server does")
 	flag.BoolVar(&o.verify, "verify", false, "compare every byte that is read")
+	flag.StringVar(&o.apiKey, "apikey", "", "the API key of uploads")
+	flag.StringVar(&o.fsync, "fsync", "", "sync what is below this folder before tus has its time")
+	flag.StringVar(&o.dd, "dd", "", "write the same as parts with dd in this folder, besides")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "the whole run may take this long")
 	flag.Parse()
 	return o

@@ -26,10 +26,12 @@ type wire struct {
 
 // answer is the head of a response; length is -1 when it does not say.
 type answer struct {
-	status  int
-	length  int64
-	chunked bool
-	closes  bool
+	status   int
+	length   int64
+	chunked  bool
+	closes   bool
+	location string
+	offset   int64
 }
 
 func dial(o options, buffer int) (*wire, error) {
@@ -149,11 +151,18 @@ func parseHead(text string) (answer, error) {
 				return a, fmt.Errorf("wrong Content-Length: %q", value)
 			}
 			a.length = n
+		case "location":
+			a.location = value
+		case "upload-offset":
+			a.offset, _ = strconv.ParseInt(value, 10, 64)
 		case "transfer-encoding":
 			a.chunked = strings.EqualFold(value, "chunked")
 		case "connection":
 			a.closes = a.closes || strings.EqualFold(value, "close")
 		}
+	}
+	if status == 204 {
+		a.length = 0
 	}
 	a.closes = a.closes || (!a.chunked && a.length < 0)
 	return a, nil

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "filepipe/web/forward.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",
     "filepipe/web/multipart.py": "tests/scenarios/file_pipe/test_file_pipe_multipart.py",
     "filepipe/web/ranges.py": "tests/scenarios/auto/test_auto_range.py",
+    "filepipe/web/part_body.py": "tests/scenarios/uploads/test_uploads_parts.py",
     "filepipe/web/parcel.py": "tests/scenarios/httpipe/test_httpipe_producer.py",
     "filepipe/web/direct.py": "tests/scenarios/rendezvous/test_rendezvous_closing_at_once.py",
     "filepipe/web/refusals.py": "tests/scenarios/auto/test_auto_put.py",

@@ -158,27 +158,42 @@ func (o options) begin(w *wire) (begun, error) {
 	return b, err
 }
 
-// sendParts takes one part after the other from numbers, on one connection.
+// sendParts takes one part after the other from numbers.
 func (o options) sendParts(b begun, numbers <-chan int, done chan<- error) {
-	w, err := dial(o, smallBuffer)
-	if err != nil {
-		done <- err
-		return
-	}
-	defer w.close()
+	var w *wire
 	for number := range numbers {
-		path := fmt.Sprintf("%supload/%s/part/%d", o.prefix, b.ID, number)
-		fields := []string{"Authorization: Bearer " + b.Parts[number].Token}
-		if err := w.request(o, "PUT", path, fields, patternOf(path, o.size)); err != nil {
+		var err error
+		if w, err = o.sendPart(w, b, number); err != nil {
 			done <- err
 			return
 		}
-		if _, _, err := w.said("a part", 200); err != nil {
-			done <- err
-			return
-		}
+	}
+	if w != nil {
+		w.close()
 	}
 	done <- nil
+}
+
+// sendPart sends one part on the connection, or on a new one where there is none; it returns the
+// connection if it can be used again.
+func (o options) sendPart(w *wire, b begun, number int) (*wire, error) {
+	if w == nil {
+		var err error
+		if w, err = dial(o, smallBuffer); err != nil {
+			return nil, err
+		}
+	}
+	path := fmt.Sprintf("%supload/%s/part/%d", o.prefix, b.ID, number)
+	fields := []string{"Authorization: Bearer " + b.Parts[number].Token}
+	if err := w.request(o, "PUT", path, fields, patternOf(path, o.size)); err != nil {
+		return nil, err
+	}
+	a, _, err := w.said("a part", 200)
+	if err != nil || !a.closes {
+		return w, err
+	}
+	w.close()
+	return nil, nil
 }
 
 // sendAll sends every part, o.workers at once.

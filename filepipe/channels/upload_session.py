@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.one_by_one import ToTheEnd
 from filepipe.channels.retention import Retention
+from filepipe.channels.upload_placing import Placed, Placing, hashed_behind
 from filepipe.chunks import Plan
 from filepipe.errors import BadRequest, Broken, Busy, FilepipeError, StorageFailed
 from filepipe.keys import Key
-from filepipe.storage.interface import Blob, Draft, Kept, PartDraft
+from filepipe.storage.interface import Blob, Draft, FileDraft, Kept, PartDraft
 
-WRITE_SIZE = 256 * 1024
+WRITE_SIZE = 128 * 1024
 """Bytes that are gathered before a thread writes and hashes them."""
 
 READ_SIZE = 1024 * 1024
@@ -113,11 +114,14 @@ class Session:
             self.finishing.cancel()
             await asyncio.wait({self.finishing})
 
-    async def store(self, number: int, body: AsyncIterator[bytes]) -> str:
+    async def store(self, number: int, body: AsyncIterable[bytes]) -> str:
         """Write part `number`, durably; its SHA-256 as hex.
 
         Raises `BadRequest` where the body is not of its size.
         """
+        placed = await self._place(number, body)
+        if placed is not None:
+            return placed
         digest = hashlib.sha256()
         size = self._plan.size_of(number)
         pieces = gathered(measured(body, size))
@@ -131,6 +135,16 @@ class Session:
             position += len(piece)
         await self.draft.sync()
         return digest.hexdigest()
+
+    async def _place(self, number: int, body: AsyncIterable[bytes]) -> str | None:
+        size, offset = self._plan.size_of(number), self._plan.offset_of(number)
+        draft = self.draft
+        if not (isinstance(draft, FileDraft) and isinstance(body, Placing)):
+            return None
+        if not body.can_place(size):
+            return None
+        placed = Placed(draft, await draft.descriptor(), offset, offset + size)
+        return await hashed_behind(placed, body)
 
     async def verify(self, checksum: str | None) -> None:
         """Compare the whole with its checksum, if there is one. Raises `BadRequest`."""
@@ -298,7 +312,7 @@ def _ignore(channel: Channel) -> None:
     """Nobody finds it by a key, so nobody has to be told."""
 
 
-async def digest_of(body: AsyncIterator[bytes], size: int) -> str:
+async def digest_of(body: AsyncIterable[bytes], size: int) -> str:
     """The SHA-256 of a body that has to have `size` bytes. Raises `BadRequest` if it has not."""
     digest = hashlib.sha256()
     async for piece in gathered(measured(body, size)):
@@ -306,7 +320,7 @@ async def digest_of(body: AsyncIterator[bytes], size: int) -> str:
     return digest.hexdigest()
 
 
-async def measured(body: AsyncIterator[bytes], size: int) -> AsyncIterator[bytes]:
+async def measured(body: AsyncIterable[bytes], size: int) -> AsyncIterator[bytes]:
     """The chunks of `body`; raises `BadRequest` as soon as it cannot have `size` bytes."""
     got = 0
     async for chunk in body:

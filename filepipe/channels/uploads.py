@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from pathlib import PurePosixPath
 
 from filepipe.accountant import Budget
@@ -120,7 +120,7 @@ class Uploads(UploadQueries):
         return upload
 
     async def put_part(
-        self, upload: Upload, number: int, body: AsyncIterator[bytes]
+        self, upload: Upload, number: int, body: AsyncIterable[bytes]
     ) -> tuple[Part, int]:
         """Take part `number`; the part, and how many parts are here then.
 
@@ -140,7 +140,7 @@ class Uploads(UploadQueries):
                     raise
 
     async def _put(
-        self, session: Session, upload: Upload, number: int, body: AsyncIterator[bytes]
+        self, session: Session, upload: Upload, number: int, body: AsyncIterable[bytes]
     ) -> tuple[Part, int]:
         if session.has(number):
             return await self._put_again(session, upload, number, body)
@@ -157,7 +157,7 @@ class Uploads(UploadQueries):
         return stored
 
     async def _put_again(
-        self, session: Session | None, upload: Upload, number: int, body: AsyncIterator[bytes]
+        self, session: Session | None, upload: Upload, number: int, body: AsyncIterable[bytes]
     ) -> tuple[Part, int]:
         known = await self._run(lambda conn: records.part(conn, upload.id, number))
         if known is None:

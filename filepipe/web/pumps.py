@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -52,14 +52,14 @@ class Pumps:
     """Moves bodies between connections and channels."""
 
     def __init__(self, plane: Plane, statistics: Statistics, limits: PumpLimits) -> None:
-        self._plane = plane
+        self.plane = plane
         self._statistics = statistics
-        self._limits = limits
+        self.limits = limits
         self._gauges: dict[Channel, Gauge] = {}
 
     def check_length(self, length: int | None) -> None:
         """Refuse a body that says itself that it is too large. Raises `TooLarge`."""
-        limit = self._limits.max_body
+        limit = self.limits.max_body
         if limit is not None and length is not None and length > limit:
             raise TooLarge(f"the body exceeds the limit of {limit} bytes")
 
@@ -70,11 +70,11 @@ class Pumps:
 
     def watch_sender(self) -> Watch:
         """What ends a wait for a sender who has gone silent."""
-        return Watch(self._limits.idle, "sent")
+        return Watch(self.limits.idle, "sent")
 
     def watch_reader(self) -> Watch:
         """What ends a wait for a reader who takes nothing of an answer that is all there."""
-        return Watch(self._limits.download, "took")
+        return Watch(self.limits.download, "took")
 
     # -- socket to channel
 
@@ -119,7 +119,7 @@ class Pumps:
     async def _received_by_kernel(self, request: web.BaseRequest, writer: Writer) -> bool:
         length = request.content_length
         transport = request.transport
-        if not self._plane.takes(transport, length) or (fd := await writer.descriptor()) < 0:
+        if not self.plane.takes(transport, length) or (fd := await writer.descriptor()) < 0:
             return False
         assert transport is not None
         assert length is not None
@@ -127,37 +127,43 @@ class Pumps:
         end = channel.size + length
         self._check_whole(channel, end)
         try:
-            gauge = self._gauges[channel] = self._plane.gauge(fd, 0)
+            gauge = self._gauges[channel] = self.plane.gauge(fd, 0)
         except Unavailable:  # the event loop needs no thread for it
             return False
         done = False
         try:
-            await self._take_buffered(request, transport, writer)
+            await self.take_buffered(request, transport, writer.write)
             await writer.descriptor()
             gauge.size = channel.size
             # also for no byte at all: it wakes the readers that wait at the gauge
             sock = transport.get_extra_info("socket").fileno()
-            intake = Intake(sock, gauge, end - channel.size, self._limits.idle)
+            intake = Intake(sock, gauge, end - channel.size, self.limits.idle)
             await self._fill(request, writer, intake)
             done = True
         finally:
             del self._gauges[channel]
             if not done:
-                self._plane.abandon(gauge)
+                self.plane.abandon(gauge)
             give_back(request, transport, done)
         return True
 
-    async def _take_buffered(
-        self, request: web.BaseRequest, transport: asyncio.Transport, writer: Writer
+    async def take_buffered(
+        self,
+        request: web.BaseRequest,
+        transport: asyncio.Transport,
+        write: Callable[[Sequence[bytes]], Awaitable[None]],
     ) -> None:
-        """Store what aiohttp has read already; reading a buffer empty resumes the transport."""
+        """Store what aiohttp has read already, before the kernel goes on.
+
+        Reading a buffer empty resumes the transport.
+        """
         while True:
             data = request.content.read_nowait()
             transport.pause_reading()
             if not data:
                 break
             self.count_in(request, len(data))
-            await writer.write((data,))
+            await write((data,))
         assert isinstance(request.protocol, Connection)
         request.protocol.detached = True
 
@@ -170,7 +176,7 @@ class Pumps:
                 writer.grew(size)
 
         try:
-            await self._plane.fill(intake, grew)
+            await self.plane.fill(intake, grew)
         finally:
             grew(intake.gauge)
 
@@ -179,7 +185,7 @@ class Pumps:
         exchange = request[EXCHANGE]
         exchange.bytes_in += size
         self._statistics.bytes_in += size
-        limit = self._limits.max_body
+        limit = self.limits.max_body
         if limit is not None and exchange.bytes_in > limit:
             raise TooLarge(f"the body exceeds the limit of {limit} bytes")
 
@@ -249,7 +255,7 @@ class Pumps:
         transport = request.transport
         if channel.resumption is not None and channel.state is not State.FINISHED:
             return None  # its next sender may be one whose bytes the kernel does not move
-        if not self._plane.takes(transport, size):
+        if not self.plane.takes(transport, size):
             return None
         assert transport is not None
         assert reader.stop is not None
@@ -267,7 +273,7 @@ class Pumps:
         if channel.state is not State.FINISHED or not isinstance(blob, Descriptor):
             return None
         fd = await blob.descriptor()
-        return self._plane.gauge(fd, channel.size) if fd >= 0 else None
+        return self.plane.gauge(fd, channel.size) if fd >= 0 else None
 
     async def _send_by_kernel(
         self, request: web.BaseRequest, outflow: Outflow, response: web.StreamResponse
@@ -285,7 +291,7 @@ class Pumps:
                 await response.prepare(request)
                 await request.writer.drain()
             submitted = True
-            await self._plane.empty(outflow)
+            await self.plane.empty(outflow)
             await response.write_eof()
         finally:
             if not submitted:
@@ -293,7 +299,7 @@ class Pumps:
             self.count_out(request, outflow.moved)
 
     def _patience(self, channel: Channel) -> float:
-        limits = self._limits
+        limits = self.limits
         return limits.download if channel.state is State.FINISHED else limits.live
 
     def count_out(self, request: web.BaseRequest, size: int) -> None:

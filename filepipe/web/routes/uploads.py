@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from aiohttp import web
 
@@ -36,7 +36,7 @@ from filepipe.web import refusals
 from filepipe.web.api_key import admit
 from filepipe.web.bodies import check_expectation, invite
 from filepipe.web.context import Context
-from filepipe.web.pumps import body_of
+from filepipe.web.part_body import PartBody
 from filepipe.web.routes import pipes
 from filepipe.web.upload_access import UploadAccess
 
@@ -169,6 +169,23 @@ class UploadsFront:
     async def _put(
         self, request: web.BaseRequest, segments: list[str], query: str
     ) -> web.StreamResponse:
+        body = PartBody(self._context.pumps, request)
+        with body.held():
+            upload, number = await self._addressed(request, segments)
+            size = plan_of(upload).size_of(number)
+            announced = request.content_length
+            if announced is not None and announced != size:
+                raise BadRequest(f"Part size mismatch: expected {size}, got {announced}")
+            self._context.pumps.check_length(size)
+            check_expectation(request)
+            self._context.service.uploads.check_draining()
+            await invite(request)
+            with self._context.pumps.counted("in"):
+                part, stored = await self._uploads.put_part(upload, number, body)
+        return _json(uploads_api.part_answer(upload, part, stored))
+
+    async def _addressed(self, request: web.BaseRequest, segments: list[str]) -> tuple[Upload, int]:
+        """Which part of which upload the request may store. Raises `Unauthorized`, `NotFound`."""
         upload_id, number_text = _checked_id(segments[1]), segments[3]
         if not _NUMBER.fullmatch(number_text):
             raise BadRequest(f"Invalid URL: part `{number_text}` is not a number")
@@ -180,26 +197,7 @@ class UploadsFront:
         upload = await self._uploads.find(upload_id)
         if number >= upload.total_parts:
             raise NotFound(f"Part {number} not found for upload {upload_id}")
-        size = plan_of(upload).size_of(number)
-        announced = request.content_length
-        if announced is not None and announced != size:
-            raise BadRequest(f"Part size mismatch: expected {size}, got {announced}")
-        check_expectation(request)
-        self._context.service.uploads.check_draining()
-        await invite(request)
-        with self._context.pumps.counted("in"):
-            part, stored = await self._uploads.put_part(upload, number, self._body(request))
-        return _json(uploads_api.part_answer(upload, part, stored))
-
-    async def _body(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
-        """The body as it comes, from a sender who may not be silent for long."""
-        with self._context.pumps.watch_sender() as watch:
-            watch.begin()
-            async for chunk in body_of(request):
-                watch.end()
-                self._context.pumps.count_in(request, len(chunk))
-                yield chunk
-                watch.begin()
+        return upload, number
 
     async def _status(
         self, request: web.BaseRequest, segments: list[str], query: str
@@ -290,7 +288,7 @@ class UploadsFront:
             raise TooLarge(f"the body exceeds the limit of {MAX_JSON} bytes")
         await invite(request)
         body = b""
-        async for chunk in self._body(request):
+        async for chunk in PartBody(self._context.pumps, request):
             body += chunk
             if len(body) > MAX_JSON:
                 raise TooLarge(f"the body exceeds the limit of {MAX_JSON} bytes")

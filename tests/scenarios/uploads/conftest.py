@@ -45,7 +45,15 @@ def _leave(api: Api) -> None:
 @pytest.fixture(scope="package")
 def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """One that does differently whatever a setting can change."""
-    settings = ("--chunk-sizes", "fixed", "--upload-names", "overwrite", "--idle-timeout", "0.3")
+    settings = (
+        "--chunk-sizes",
+        "fixed",
+        "--upload-names",
+        "overwrite",
+        "--idle-timeout",
+        "0.3",
+        "--no-relay",
+    )
     daemon = Daemon(
         [*LISTENERS, *settings, "--complete-wait", "0"],
         tmp_path_factory.mktemp("uploads"),

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from filepipe_backends import smb_link
+from filepipe_backends import smb_link, smb_transport
 from filepipe_backends.smb_errors import Lost, Refusal, Unreachable
 from filepipe_backends.smb_link import Link
 from filepipe_backends.smb_location import parse
 from filepipe_backends.smb_share import FOLDER, NEW_DRAFT
 from tests.between import Between
+from tests.conftest import eventually
 from tests.smbd import Smbd
 
 
@@ -109,6 +110,21 @@ def test_a_connection_that_is_closed_while_others_wait(samba: Smbd, name: str) -
         for thread in threads:
             thread.join(10)
         assert len(ended) == 30
+    finally:
+        link.close()
+        between.close()
+
+
+def test_silence(samba: Smbd, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that nobody uses stays, and one whose other end is gone is noticed."""
+    monkeypatch.setattr(smb_transport, "SILENCE", 0.2)
+    between = Between(samba.port)
+    link = Link(parse(samba.location(port=between.port)).account)
+    try:
+        time.sleep(1)
+        link.shut(link.open(name, NEW_DRAFT))
+        between.stall()
+        eventually(lambda: not link.alive)
     finally:
         link.close()
         between.close()

@@ -270,3 +270,34 @@ def test_a_resumable_upload(api: Api, between: Between) -> None:
     assert not complete
     assert client.append(made.location, offset, body[offset:], complete=True).status == 200
     assert get(api.daemon, "/grows").body == body
+
+
+def test_a_start_without_the_server(launch: Launch, server: Smbd, tmp_path: Path) -> None:
+    """A daemon starts, knows what it knew, and goes on when the server is there."""
+    environment = server.environment("start")
+    api = launch(env=environment)
+    made, done = api.begin(BODY, "whole"), api.upload(b"done", "done")
+    client = Client(api.daemon)
+    grows = client.begin(b"123", "/grows")
+    assert made.put(1).status == 200
+    assert api.daemon.stop() == 0
+    api.daemon.log_path.rename(tmp_path / "log before")
+    server.kill()
+    try:
+        again = Daemon(list(LISTENERS), api.daemon.folder, env={**ENVIRONMENT, **environment})
+        api.daemon = client.daemon = again
+        assert api.call("GET", "/health").status == 503
+        assert made.status()["parts"][1]["status"] == "uploaded"
+        assert client.state(grows.location) == (3, False)
+    finally:
+        server.start()
+    try:
+        for number in (0, 2, 3, 4, 5):
+            put_until_stored(made, number)
+        complete_until_done(made)
+        assert (server.share / "start/whole").read_bytes() == BODY
+        assert done.content().body == b"done"
+        assert client.append(grows.location, 3, b"456", complete=True).status == 200
+        assert get(again, "/grows").body == b"123456"
+    finally:
+        again.kill()

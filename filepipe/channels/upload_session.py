@@ -11,10 +11,11 @@ from pathlib import PurePosixPath
 
 from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.one_by_one import ToTheEnd
+from filepipe.channels.part_senders import PartSenders
 from filepipe.channels.retention import Retention
 from filepipe.channels.upload_placing import Placed, Placing, hashed_behind
 from filepipe.chunks import Plan
-from filepipe.errors import BadRequest, Broken, Busy, FilepipeError, StorageFailed
+from filepipe.errors import BadRequest, Broken, FilepipeError, StorageFailed
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob, Draft, FileDraft, Kept, PartDraft
 
@@ -45,10 +46,7 @@ class Session:
         self._whole = 0
         """How many parts are here without a gap."""
         self._advance()
-        self._writers: dict[int, asyncio.Timeout] = {}
-        self._failure: FilepipeError | None = None
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._senders = PartSenders()
         self._channel: Channel | None = None
         self._jobs = jobs
         self._users = 0
@@ -73,39 +71,21 @@ class Session:
     @property
     def receiving(self) -> bool:
         """Whether somebody sends a part."""
-        return bool(self._writers)
+        return bool(self._senders)
 
     # -- who writes
 
-    @contextlib.asynccontextmanager
-    async def writing(self, number: int) -> AsyncIterator[None]:
+    def writing(
+        self, number: int, body: AsyncIterator[bytes]
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Be the only one who sends part `number`. Raises `Busy`, and why it was ended."""
-        if self._failure is not None:
-            raise self._failure
-        if number in self._writers:
-            raise Busy(f"part {number} is being sent already, try again later")
-        life = asyncio.timeout(None)
-        self._writers[number] = life
-        self._idle.clear()
-        try:
-            async with life:
-                yield
-        except TimeoutError:
-            if not life.expired():
-                raise
-            raise self._failure or Broken("the upload was ended") from None
-        finally:
-            del self._writers[number]
-            if not self._writers:
-                self._idle.set()
+        return self._senders.sending(number, body)
 
     async def dismiss(self, failure: FilepipeError) -> None:
         """End everybody who writes or reads along; return when the writers have let go."""
-        self._failure = failure
-        for life in self._writers.values():
-            life.reschedule(0.0)
+        self._senders.end(failure)
         self._cut_readers(failure)
-        await self._idle.wait()
+        await self._senders.wait()
 
     async def stop(self, failure: FilepipeError) -> None:
         """End the finishing too; the next start goes on with it."""

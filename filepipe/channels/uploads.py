@@ -133,8 +133,8 @@ class Uploads(UploadQueries):
                 return await self._put_again(None, upload, number, body)
             async with self._sessions.using(upload) as session:
                 try:
-                    async with session.writing(number):
-                        return await self._put(session, upload, number, body)
+                    async with session.writing(number, body) as heard:
+                        return await self._put(session, upload, number, heard)
                 except StorageFailed as error:
                     await self._sessions.abandon(session, error)
                     raise

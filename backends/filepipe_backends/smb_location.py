@@ -30,7 +30,7 @@ def parse(text: str) -> Location:
         host, port = unquote(url.hostname or ""), url.port or 445
         options = parse_qs(url.query, keep_blank_values=True)
     except ValueError:
-        raise ConfigError("uploads by SMB: the location cannot be read") from None
+        raise ConfigError("uploads by SMB: the host or the port cannot be read") from None
     share, *folders = unquote(url.path.removeprefix("/")).replace("\\", "/").split("/")
     if not host or not share:
         raise ConfigError("uploads by SMB need a host and a share, as in smb:nas:445/uploads")

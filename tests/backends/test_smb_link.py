@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from filepipe_backends import smb_link, smb_transport
-from filepipe_backends.smb_errors import Lost, Refusal, Unreachable
+from filepipe_backends.smb_errors import SHARED, Lost, Refusal, Unreachable
 from filepipe_backends.smb_link import Link
 from filepipe_backends.smb_location import parse
-from filepipe_backends.smb_share import FOLDER, NEW_DRAFT
+from filepipe_backends.smb_share import DRAFT, FOLDER, NEW_DRAFT
 from tests.between import Between
 from tests.conftest import eventually
 from tests.smbd import Smbd
@@ -66,6 +66,20 @@ def test_what_the_server_refuses(link: Link, name: str) -> None:
     with pytest.raises(Refusal, match="0xc0000035"):
         link.open(name, NEW_DRAFT)
     assert link.alive
+
+
+def test_a_draft_has_one_writer(link: Link, samba: Smbd, name: str) -> None:
+    """What a lost connection still has to write cannot come between what is written after it."""
+    file = link.open(name, NEW_DRAFT)
+    other = Link(parse(samba.location()).account)
+    try:
+        with pytest.raises(Refusal) as raised:
+            other.open(name, DRAFT)
+        assert raised.value.status == SHARED
+        link.shut(file)
+        other.shut(other.open(name, DRAFT))
+    finally:
+        other.close()
 
 
 def test_an_answer_that_does_not_come(

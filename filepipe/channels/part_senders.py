@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 
 from filepipe.errors import Broken, Busy, FilepipeError
 
@@ -24,7 +24,7 @@ class _Sender:
         self.replaced = False
         self.waits_since: float | None = time.monotonic()
 
-    async def heard(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def heard(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
         """What it sends, as it comes."""
         async for chunk in body:
             self.waits_since = None
@@ -50,7 +50,7 @@ class PartSenders:
 
     @contextlib.asynccontextmanager
     async def sending(
-        self, number: int, body: AsyncIterator[bytes]
+        self, number: int, body: AsyncIterable[bytes]
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Be the only one who sends part `number`, and have what comes of its body.
 

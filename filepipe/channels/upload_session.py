@@ -76,7 +76,7 @@ class Session:
     # -- who writes
 
     def writing(
-        self, number: int, body: AsyncIterator[bytes]
+        self, number: int, body: AsyncIterable[bytes]
     ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Be the only one who sends part `number`. Raises `Busy`, and why it was ended."""
         return self._senders.sending(number, body)

@@ -8,7 +8,7 @@ import time
 
 from filepipe.channels import offset_steps as steps
 from filepipe.channels.offset_finishing import Finishing
-from filepipe.channels.offset_plan import FINAL, ends_by_itself, is_whole, notes_of
+from filepipe.channels.offset_plan import FINAL, ends_by_itself, in_log, is_whole, notes_of
 from filepipe.channels.offset_removal import Removal
 from filepipe.channels.offset_session import show
 from filepipe.channels.offset_sessions import OffsetSessions
@@ -50,7 +50,7 @@ class Chores:
             try:
                 await self._recover(upload, due=upload.id in finishing)
             except FilepipeError as error:  # it stays as it is
-                log.warning("upload cannot go on", upload=upload.id, reason=str(error))
+                log.warning("upload cannot go on", upload=in_log(upload.id), reason=str(error))
 
     async def _recover(self, upload: Upload, *, due: bool) -> None:
         if FINAL in notes_of(upload).items() and not is_whole(upload):

@@ -13,7 +13,7 @@ import time
 from pathlib import PurePosixPath
 
 from filepipe.channels import offset_steps as steps
-from filepipe.channels.offset_plan import offset_of
+from filepipe.channels.offset_plan import in_log, offset_of
 from filepipe.channels.offset_session import OffsetSession
 from filepipe.channels.offset_sessions import OffsetSessions
 from filepipe.channels.opened import Opened
@@ -69,7 +69,7 @@ class Finishing:
             with self._activity.working():
                 await self._publish(session, upload)
         except FilepipeError as error:  # it stays as it is; completing it again tries it again
-            log.warning("upload cannot be recorded", upload=upload.id, reason=str(error))
+            log.warning("upload cannot be recorded", upload=in_log(upload.id), reason=str(error))
         finally:
             session.finishing = None
             session.turns.release()
@@ -92,7 +92,7 @@ class Finishing:
 
     async def _fail(self, session: OffsetSession, upload: Upload, error: FilepipeError) -> None:
         reason = str(error)
-        log.warning("upload failed", upload=upload.id, reason=reason)
+        log.warning("upload failed", upload=in_log(upload.id), reason=reason)
         await self._run(lambda conn: records.fail(conn, upload.id, reason))
         if isinstance(error, StorageFailed):
             self._sessions.abandon(session, error)

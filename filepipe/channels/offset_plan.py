@@ -75,6 +75,11 @@ def new_record(upload_id: str, wish: Wish, handle: str, ttl: float) -> Upload:
     )
 
 
+def in_log(upload_id: str) -> str:
+    """What a log may say of an upload: with its whole id anybody could write to some."""
+    return f"{upload_id[:8]}…"
+
+
 def path_of(upload_id: str, wish: Wish) -> PurePosixPath:
     """Where the object will be, below the shelf's root."""
     return KEYS / upload_id if wish.path is None else wish.path

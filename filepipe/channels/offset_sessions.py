@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from filepipe.accountant import Budget
-from filepipe.channels.offset_plan import offset_of
+from filepipe.channels.offset_plan import in_log, offset_of
 from filepipe.channels.offset_session import OffsetSession
 from filepipe.channels.one_by_one import ToTheEnd
 from filepipe.channels.opened import Opened
@@ -164,7 +164,9 @@ class OffsetSessions:
         """Give up a session that has failed; the next one begins with what is recorded."""
         if self._sessions.get(session.id) is not session:
             return
-        log.warning("upload goes back to what is recorded", upload=session.id, reason=str(failure))
+        log.warning(
+            "upload goes back to what is recorded", upload=in_log(session.id), reason=str(failure)
+        )
         session.failure = failure
         session.turns.end(failure)
         del self._sessions[session.id]

@@ -82,8 +82,11 @@ async def test_a_reader_outlives_the_end_of_a_key(world: World) -> None:
     assert channel.state is State.DISCARDED
 
 
-async def test_a_full_disk(world: World) -> None:
-    """The sender hears of it, readers are cut, what was told before is there to go on with."""
+async def test_a_full_disk(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The sender hears of it, readers are cut, what was told before is there to go on with.
+
+    The log says which upload it was, and not what one could write to it with.
+    """
     upload = await world.begin(10, key="k")
     await world.append(upload, 0, b"0123")
     reading = asyncio.create_task(follow(world, "k"))
@@ -93,6 +96,9 @@ async def test_a_full_disk(world: World) -> None:
         await world.append(upload, 4, b"456")
     with pytest.raises((DiskFull, Broken)):
         await reading
+    log = capsys.readouterr().out
+    assert upload.id[:8] in log
+    assert upload.id not in log
     with pytest.raises(Conflict):
         await world.begin(key="k")
     world.shelf.faults.clear()

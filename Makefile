@@ -33,5 +33,5 @@ soak:
 	$(BIN)/python tests/soak/run.py
 
 lock:
-	$(LOCK) --output-file requirements.lock
+	$(LOCK) --extra all --output-file requirements.lock
 	$(LOCK) --all-extras --output-file requirements-test.lock

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 WANTED = PROJECT["project"]["dependencies"]
 EXTRAS = PROJECT["project"]["optional-dependencies"]
+WANTED_FOR_ALL = [wanted for name in ("s3", "smb") for wanted in EXTRAS[name]]
 WANTED_FOR_TESTS = [wanted for name in EXTRAS if name != "all" for wanted in EXTRAS[name]]
 BUILD = PROJECT["build-system"]["requires"]
 
@@ -34,7 +35,7 @@ def locked(name: str) -> dict[str, Requirement]:
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
-        ("requirements.lock", WANTED),
+        ("requirements.lock", [*WANTED, *WANTED_FOR_ALL]),
         ("requirements-test.lock", [*WANTED, *WANTED_FOR_TESTS, *BUILD]),
     ],
 )

@@ -102,12 +102,13 @@ class Session:
         placed = await self._place(number, body)
         if placed is not None:
             return placed
-        digest = hashlib.sha256()
         size = self._plan.size_of(number)
         pieces = gathered(measured(body, size))
         if isinstance(self.draft, PartDraft):
-            await self.draft.store(number, size, hashed(pieces, digest))
-            return digest.hexdigest()
+            hashed = Hashed(pieces)
+            await self.draft.store(number, size, aiter(hashed))
+            return await hashed.hexdigest()
+        digest = hashlib.sha256()
         position = self._plan.offset_of(number)
         async for piece in pieces:
             hashing = asyncio.to_thread(digest.update, piece)
@@ -312,18 +313,29 @@ async def measured(body: AsyncIterable[bytes], size: int) -> AsyncIterator[bytes
         raise BadRequest(f"Part size mismatch: expected {size}, got {got}")
 
 
-async def hashed(pieces: AsyncIterator[bytes], digest: hashlib._Hash) -> AsyncIterator[bytes]:
-    """The same pieces; each is hashed while whoever takes them is at it."""
-    hashing: asyncio.Future[None] | None = None
-    try:
-        async for piece in pieces:
-            if hashing is not None:
-                await hashing
-            hashing = asyncio.ensure_future(asyncio.to_thread(digest.update, piece))
+class Hashed:
+    """The pieces of a body; each is hashed while whoever takes them is at it."""
+
+    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+        self._pieces = pieces
+        self._digest = hashlib.sha256()
+        self._hashing: asyncio.Future[None] | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._pieces:
+            await self._settle()
+            hashing = asyncio.to_thread(self._digest.update, piece)
+            self._hashing = asyncio.ensure_future(hashing)
             yield piece
-    finally:
-        if hashing is not None:
-            await hashing
+
+    async def hexdigest(self) -> str:
+        """Of all pieces, also where whoever took them left with the last one in hand."""
+        await self._settle()
+        return self._digest.hexdigest()
+
+    async def _settle(self) -> None:
+        if self._hashing is not None:
+            await asyncio.shield(self._hashing)
 
 
 async def gathered(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from filepipe.channels.upload_session import digest_of, gathered, measured
+from filepipe.channels.upload_session import Hashed, digest_of, gathered, measured
 from filepipe.errors import BadRequest, Busy, NotFound
 from filepipe.records.uploads import Upload
 from filepipe.testing import turns
@@ -62,6 +62,16 @@ async def test_pieces_are_gathered(piece: int) -> None:
     got = [chunk async for chunk in gathered(measured(chunks(pieces), len(body)))]
     assert b"".join(got) == body
     assert len(got) <= len(pieces)
+
+
+async def test_who_leaves_with_the_last_piece() -> None:
+    """Every piece is in the hash all the same, as of a server that answers at the last byte."""
+    pieces = [bytes([number]) * 300_000 for number in range(5)]
+    hashed = Hashed(chunks(pieces))
+    taking = aiter(hashed)
+    for piece in pieces:
+        assert await anext(taking) == piece
+    assert await hashed.hexdigest() == hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
 @dataclass

@@ -98,7 +98,8 @@ class Made:
     def put_all(self) -> None:
         """Send every part, the last one first."""
         for number in reversed(range(self.answer["total_parts"])):
-            assert self.put(number).status == 200
+            reply = self.put(number)
+            assert reply.status == 200, reply
 
     def status(self, query: str = "") -> Any:
         """What is known of it."""

@@ -5,20 +5,29 @@ from __future__ import annotations
 import http.client
 import random
 import signal
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from botocore.exceptions import ClientError
+
 from tests.conftest import Daemon, eventually
-from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, Api, Made, sha
+from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, MIB, Api, Made, sha
+from tests.scenarios.uploads.test_uploads_s3 import Bucket
 
 
 class Target(Protocol):
     """Where finished files are seen, past the daemon."""
 
     environment: dict[str, str]
+    size: int
+    """Bytes of an upload that has several parts there."""
+    pause: float
+    """Seconds between two looks."""
 
     def seen(self) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
         """Each file: its name, what changes when another takes its place, and its bytes."""
@@ -29,6 +38,9 @@ class Target(Protocol):
 
 class Folder:
     """A folder of the local disk, also one that a file server shows."""
+
+    size = 3 * MIB
+    pause = 0.003
 
     def __init__(self, root: Path, drafts: Path, environment: dict[str, str]) -> None:
         self.root = root
@@ -42,14 +54,44 @@ class Folder:
             if any(part.startswith(".") for part in name.parts):
                 continue
             try:
-                if path.is_file():
-                    yield str(name), str(path.stat().st_ino), path.read_bytes
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    stamp = f"{found.st_ino} {found.st_mtime_ns}"  # numbers are used again
+                    yield str(name), stamp, path.read_bytes
             except FileNotFoundError:
                 continue  # replaced or removed just now
 
     def leftovers(self, daemon: Daemon) -> set[str]:
         """The drafts."""
         return {path.name for path in self._drafts.iterdir() if path.name != ".lock"}
+
+
+class Objects:
+    """A folder of a bucket."""
+
+    size = 6 * MIB
+    pause = 0.05
+
+    def __init__(self, bucket: Bucket, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self._bucket = bucket
+
+    def seen(self) -> Iterator[tuple[str, str, Callable[[], bytes]]]:
+        """Whatever does not begin with a dot."""
+        for name, etag in self._bucket.etags().items():
+            if not name.startswith("."):
+                yield name, etag, partial(self._read, name)
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return self._bucket.read(name)
+        except ClientError as error:
+            raise FileNotFoundError(name) from error
+
+    def leftovers(self, daemon: Daemon) -> set[str]:
+        """Uploads in parts that have not ended, and objects that are not for others."""
+        hidden = {name for name in self._bucket.etags() if name.startswith(".")}
+        return hidden | self._bucket.uploads()
 
 
 class Watcher(threading.Thread):
@@ -66,7 +108,7 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         """Until it is over."""
-        while not self._over.wait(0.003):
+        while not self._over.wait(self._target.pause):
             self.look()
 
     def look(self) -> None:
@@ -194,6 +236,69 @@ class Cancelling(Client):
         if not self.completed:
             assert self.made.cancel().status in (200, 404)
         self.made.content().refused(404)
+
+
+class Growing(Client):
+    """Appends to a resumable upload of a key, each time where the last answer said."""
+
+    def __init__(self, mortal: Mortal, key: str, body: bytes, dice: random.Random) -> None:
+        super().__init__()
+        self.key = key
+        self.body = body
+        self.place: str | None = None
+        self.allowed: dict[str, set[str]] = {}
+        """As of the watcher."""
+        self._mortal = mortal
+        self.acknowledged = 0
+        self._cuts = [dice.randrange(1, 1 + len(body) // 2) for _ in range(64)]
+
+    def call(self, method: str, path: str, body: bytes = b"", **fields: str) -> tuple[int, str]:
+        """The status, and what the answer says of the offset."""
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        reply = Api(self._mortal.api.daemon, 0).call(method, path, body, named)
+        if self.place is None and reply.headers["Location"]:
+            self.place = reply.headers["Location"]
+            self.allowed[f"keys/{self.place.rpartition('/')[2]}"] = {sha(self.body)}
+        return reply.status, reply.headers["Upload-Offset"] or "0"
+
+    def work(self) -> None:
+        """From the last known offset to the end, in pieces of any size."""
+        if self.place is None:
+            self.call("PUT", self.key, Upload_Complete="?0", Upload_Length=str(len(self.body)))
+        assert self.place is not None, "no place to go on at"
+        for cut in self._cuts:
+            piece = self.body[self.acknowledged : self.acknowledged + cut]
+            last = self.acknowledged + len(piece) == len(self.body)
+            if last:
+                self.ending.set()
+            status, _ = self.call(
+                "PATCH", self.place, piece, Upload_Complete=f"?{int(last)}",
+                Upload_Offset=str(self.acknowledged), Content_Type="application/partial-upload",
+            )  # fmt: skip
+            assert status in (200, 204), status
+            self.acknowledged += len(piece)
+            if last:
+                self.completed = True
+                return
+
+    def told(self) -> dict[str, int]:
+        """Of bytes too."""
+        return {"grown, MiB": self.acknowledged // MIB, "grown": int(self.completed)}
+
+    def judge(self) -> None:
+        """No acknowledged byte is lost, and none was made up."""
+        if self.place is None:
+            self.key += "-again"  # the first one may be in use, by an upload that nobody knows
+        else:
+            status, offset = self.call("HEAD", self.place)
+            assert status == 204, status
+            assert self.acknowledged <= int(offset) <= len(self.body), "acknowledged bytes are lost"
+            assert int(offset) == len(self.body) or not self.completed
+            self.acknowledged = int(offset)
+        if self.acknowledged < len(self.body):
+            self.work()
+        found = Api(self._mortal.api.daemon, 0).call("GET", self.key)
+        assert sha(found.body) == sha(self.body)
 
 
 def nothing_left(target: Target, daemon: Daemon) -> None:

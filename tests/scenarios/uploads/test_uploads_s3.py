@@ -33,8 +33,13 @@ class Bucket:
 
     def names(self) -> set[str]:
         """The paths of all objects."""
+        return set(self.etags())
+
+    def etags(self) -> dict[str, str]:
+        """Of all objects, by path: another one when another one has taken its place."""
         found = self._client.list_objects_v2(Bucket=BUCKET, Prefix=self._prefix)
-        return {item["Key"].removeprefix(self._prefix) for item in found.get("Contents", ())}
+        objects = found.get("Contents", ())
+        return {item["Key"].removeprefix(self._prefix): item["ETag"] for item in objects}
 
     def uploads(self) -> set[str]:
         """The paths of all uploads in parts that have not ended."""

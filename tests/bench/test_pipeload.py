@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "bench" / "pipeload"
 SIZE = 3_000_000
+API_KEY = "the-key-of-these-tests-and-of-nothing-else"
 
 # A first build compiles Go's own library too.
 pytestmark = pytest.mark.timeout(240)
@@ -54,11 +56,23 @@ def load(binary: Path) -> Load:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     """The real daemon on a free port; gives port and process id."""
+    yield from _daemon(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """One that takes uploads in parts of a MiB."""
+    yield from _daemon(tmp_path_factory, "--chunk-size-mb", "1")
+
+
+def _daemon(tmp_path_factory: pytest.TempPathFactory, *settings: str) -> Iterator[tuple[int, int]]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     data = tmp_path_factory.mktemp("data")
     command = [sys.executable, "-m", "filepipe", "serve", "--listen", f"127.0.0.1:{port}"]
-    process = subprocess.Popen([*command, "--data-dir", str(data)], cwd=data)
+    environment = {**os.environ, "API_KEY": API_KEY}
+    words = [*command, "--data-dir", str(data), *settings]
+    process = subprocess.Popen(words, cwd=data, env=environment)
     try:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and process.poll() is None:
@@ -140,6 +154,36 @@ def test_mode_measures_the_daemon(
     assert line[number] > 0
     assert any(name.endswith("cpu_s") for name in line)
     assert any(name.endswith("peak_kib") and value > 1000 for name, value in line.items())
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [
+        pytest.param("-mode tus -prefix /files/ -verify", "gb_per_s", id="tus"),
+        pytest.param("-mode tus -prefix /files/ -fsync {dir}", "gb_per_s", id="tus-durable"),
+        pytest.param("-mode parts -n 3 -c 2 -dd {dir}", "over_dd", id="parts"),
+        pytest.param("-mode complete -n 2 -c 2", "complete_ms", id="complete"),
+    ],
+)
+def test_uploads_are_measured(
+    load: Load, uploads: tuple[int, int], tmp_path: Path, words: str, number: str
+) -> None:
+    """Each mode brings all bytes there, and reports time, CPU and memory."""
+    port, pid = uploads
+    given = words.replace("{dir}", str(tmp_path)).split()
+    status, line = load(port, "-pid", str(pid), "-apikey", API_KEY, "-size", str(1 << 20), *given)
+    assert "error" not in line
+    assert status == 0
+    assert line[number] > 0
+    assert line["peak_kib"] > 1000
+
+
+def test_a_part_of_another_size_is_refused(load: Load, uploads: tuple[int, int]) -> None:
+    """What the server wants otherwise than it was asked for is no measurement."""
+    words = ["-mode", "parts", "-apikey", API_KEY, "-n", "3", "-size", "400000"]
+    status, line = load(uploads[0], *words)
+    assert status == 1
+    assert "the server wants 2 parts" in line["error"]
 
 
 def test_idle_counts_memory_of_waiting_readers(load: Load, daemon: tuple[int, int]) -> None:
@@ -224,7 +268,7 @@ def test_unknown_mode_is_refused(load: Load) -> None:
     """A wrong mode is an error that lists the right ones."""
     status, line = load(1, "-mode", "fast")
     assert status == 1
-    assert "late, pairs, stream" in line["error"]
+    assert "late, pairs, parts, stream" in line["error"]
 
 
 def test_more_senders_than_readers_are_refused(load: Load) -> None:

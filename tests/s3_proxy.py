@@ -12,7 +12,9 @@ from typing import Literal
 from aiohttp import ClientSession, web
 from yarl import URL
 
-Kind = Literal["reset", "lost", "500", "error in 200", "truncated", "slow", "hang", "denied"]
+Kind = Literal[
+    "reset", "lost", "500", "error in 200", "truncated", "slow", "hang", "denied", "unknown"
+]
 
 TROUBLE = "<?xml version='1.0'?><Error><Code>{}</Code><Message>trouble</Message></Error>"
 
@@ -39,12 +41,18 @@ class Proxy:
     endpoint: str = ""
     harms: list[Harm] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def harm(self, kind: Kind, method: str, word: str = "", times: int = 1) -> Harm:
         """Do this harm from now on."""
         harm = Harm(kind, method, word, times)
         self.harms.append(harm)
         return harm
+
+    def release(self) -> None:
+        """Cut the connections that hang."""
+        self.loop.call_soon_threadsafe(self.released.set)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Pass one request on, or not."""
@@ -57,13 +65,16 @@ class Proxy:
             case "reset":
                 return abort(request)
             case "hang":
-                await asyncio.sleep(3600)
+                await self.released.wait()
+                return abort(request)
             case "slow":
                 await asyncio.sleep(0.5)
             case "500":
                 return web.Response(status=500, text=TROUBLE.format("InternalError"))
             case "denied":
                 return web.Response(status=403, text=TROUBLE.format("AccessDenied"))
+            case "unknown":
+                return web.Response(status=501, text=TROUBLE.format("NotImplemented"))
             case "error in 200":
                 async for _ in request.content.iter_any():
                     pass
@@ -114,7 +125,7 @@ def abort(request: web.BaseRequest) -> web.StreamResponse:
 def proxied(target: str) -> Iterator[Proxy]:
     """Run a proxy before the server at `target`."""
     proxy = Proxy(target)
-    loop = asyncio.new_event_loop()
+    loop = proxy.loop
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 

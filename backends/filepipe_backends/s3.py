@@ -65,10 +65,9 @@ class S3Shelf:
         room = self._room
         own = room.names.draft(upload_id)
         async with self._claiming:
-            drafts = await room.run(room.notes.all)
-            if upload_id in drafts:
+            if await room.run(room.notes.read, upload_id) is not None:
                 raise StorageFailed("the storage failed: there is such a draft already")
-            claimed = {draft.name for draft in drafts.values()}
+            claimed = await room.run(room.notes.claimed)
             free = None
             if name is not None and str(name) not in claimed and await self._is_free(str(name)):
                 free = str(name)

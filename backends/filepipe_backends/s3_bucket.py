@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Iterator
+import socket
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
-from aiohttp import ClientSession, ClientTimeout, TCPConnector
+from aiohttp import AddrInfoType, ClientSession, ClientTimeout, TCPConnector
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from filepipe.errors import NotFound, StorageFailed, Unavailable
+from filepipe_backends.s3_notes import Part
 from filepipe_backends.s3_sending import AWAY, LOST, STALL, Sending, failure
 
 MARK = "filepipe-upload"
@@ -53,14 +55,6 @@ class Stored(NamedTuple):
     size: int
     etag: str
     owner: str | None
-
-
-class Part(NamedTuple):
-    """A stored part; `number` counts from 1."""
-
-    number: int
-    size: int
-    etag: str
 
 
 class Taken(Exception):
@@ -176,32 +170,11 @@ class Bucket:
                 if _code(error) not in ("NoSuchUpload", "404"):
                     raise
 
-    async def parts(self, key: str, upload: str) -> dict[int, Part] | None:
-        """The stored parts by number; None when there is no such upload any more."""
-        found: dict[int, Part] = {}
-        client = await self._opened()
-        marker = 0
-        while True:
-            with _translated():
-                try:
-                    answer = await client.list_parts(
-                        Bucket=self.name, Key=key, UploadId=upload, PartNumberMarker=marker
-                    )
-                except ClientError as error:
-                    if _code(error) == "NoSuchUpload":
-                        return None
-                    raise
-            for item in answer.get("Parts", ()):
-                found[item["PartNumber"]] = Part(item["PartNumber"], item["Size"], item["ETag"])
-            if not answer.get("IsTruncated"):
-                return found
-            marker = answer["NextPartNumberMarker"]
-
     async def copy_part(
         self, source: str, span: tuple[int, int], key: str, upload: str, number: int
-    ) -> None:
+    ) -> Part:
         """Make a part of the bytes from `span[0]` up to before `span[1]` of an object."""
-        await self._call(
+        answer = await self._call(
             "upload_part_copy",
             Key=key,
             UploadId=upload,
@@ -209,8 +182,9 @@ class Bucket:
             CopySource={"Bucket": self.name, "Key": source},
             CopySourceRange=f"bytes={span[0]}-{span[1] - 1}",
         )
+        return Part(number, span[1] - span[0], answer["CopyPartResult"]["ETag"])
 
-    async def complete(self, key: str, upload: str, parts: list[Part], *, free: bool) -> None:
+    async def complete(self, key: str, upload: str, parts: Iterable[Part], *, free: bool) -> None:
         """Make the object of its parts; `free` as for `put_empty`."""
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in parts]
         await self._conditionally(
@@ -223,13 +197,13 @@ class Bucket:
 
     async def put_part(
         self, key: str, upload: str, number: int, size: int, body: AsyncIterator[bytes]
-    ) -> None:
+    ) -> Part:
         """Store a part of `size` bytes as they come; what `body` raises is passed on."""
         client = await self._opened()
         arguments = {"Bucket": self.name, "Key": key, "UploadId": upload, "PartNumber": number}
         url = await client.generate_presigned_url("upload_part", arguments, ExpiresIn=LINK_LIFE)
         assert self._http is not None
-        await Sending(self._http, url, size).send(body)
+        return Part(number, size, await Sending(self._http, url, size).send(body))
 
     async def _conditionally(self, operation: str, *, free: bool, **arguments: Any) -> None:
         """Call it only where there is no such object, if the server knows how; raises `Taken`."""
@@ -280,9 +254,17 @@ def _session() -> Any:
 
 def _connections() -> ClientSession:
     timeout = ClientTimeout(total=None, sock_connect=10.0)
-    return ClientSession(
-        connector=TCPConnector(limit=CONNECTIONS), timeout=timeout, auto_decompress=False
-    )
+    connector = TCPConnector(limit=CONNECTIONS, socket_factory=_impatient)
+    return ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+
+
+def _impatient(address: AddrInfoType) -> socket.socket:
+    """A socket that the kernel closes when its last bytes are not taken, as nobody waits for it."""
+    made = socket.socket(*address[:3])
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL * 1000))
+    made.setblocking(False)
+    return made
 
 
 def _options(place: Place) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from filepipe_backends.s3_notes import Part
+
 if TYPE_CHECKING:
     from filepipe_backends.s3_drafts import Draft
 
@@ -30,12 +32,11 @@ async def copy(draft: Draft, key: str, size: int, *, free: bool) -> None:
     await draft.keep()
     gate = asyncio.Semaphore(AT_ONCE)
 
-    async def span(number: int) -> None:
+    async def span(number: int) -> Part:
         ends = (number * SPAN, min(size, (number + 1) * SPAN))
         async with gate:
-            await bucket.copy_part(note.key, ends, key, upload, number + 1)
+            return await bucket.copy_part(note.key, ends, key, upload, number + 1)
 
-    await asyncio.gather(*map(span, range(-(-size // SPAN))))
-    parts = await bucket.parts(key, upload) or {}
-    await bucket.complete(key, upload, [part for _, part in sorted(parts.items())], free=free)
+    parts = await asyncio.gather(*map(span, range(-(-size // SPAN))))
+    await bucket.complete(key, upload, parts, free=free)
     note.copying = None

@@ -115,8 +115,14 @@ class Draft:
             note.mark = new_mark(self.handle)
             await self.keep()
             note.upload = await self.room.bucket.begin(note.key, note.mark)
+            await self.room.run(self.room.notes.begin_parts, self.handle)
             await self.keep()
         return note.upload
+
+    async def put(self, upload: str, number: int, size: int, body: AsyncIterator[bytes]) -> None:
+        """Store a part and note it; `number` counts from 1."""
+        part = await self.room.bucket.put_part(self.note.key, upload, number, size, body)
+        await self.room.run(self.room.notes.add_part, self.handle, part)
 
     # -- reading
 
@@ -182,7 +188,10 @@ class Draft:
         await self._seal(size)
         if note.target is not None and await self._is_at(note.target, size):
             return note.target
+        claimed = await room.run(room.notes.claimed) if unique else set()
         for path in (first, *paths):
+            if path in claimed:
+                continue
             if unique and await room.bucket.look(room.names.key(path)) is not None:
                 continue
             if await self._put(path, size, free=unique):
@@ -223,13 +232,14 @@ class Draft:
         """Take the whole apart again, as its parts may change; part `without` does change."""
         note, bucket = self.note, self.room.bucket
         sizes, note.upload, note.target = note.sealed, None, None
-        self._object = None
+        await self.close()
         upload = await self.begin()
         start = 0
         for number, size in enumerate(sizes, 1):
             if number != without:
                 span = (start, start + size)
-                await bucket.copy_part(note.key, span, note.key, upload, number)
+                part = await bucket.copy_part(note.key, span, note.key, upload, number)
+                await self.room.run(self.room.notes.add_part, self.handle, part)
             start += size
         note.sealed = []
         await self.keep()
@@ -237,18 +247,14 @@ class Draft:
     async def _complete(self, sizes: list[int], *, free: bool) -> None:
         note, bucket = self.note, self.room.bucket
         upload = await self.begin()
-
-        async def complete() -> None:
-            parts = await bucket.parts(note.key, upload)
-            if parts is None:
-                raise StorageFailed(GONE)
-            wanted = [parts.get(number) for number in range(1, len(sizes) + 1)]
-            there = [part for part in wanted if part is not None]
-            if [part.size for part in there] != sizes:
-                raise StorageFailed(OTHER)
-            await bucket.complete(note.key, upload, there, free=free)
-
-        await self._proven(complete, note.key, sum(sizes))
+        # our own list: a server may list the older of two parts of one number
+        parts = await self.room.run(self.room.notes.parts, self.handle)
+        wanted = [parts[number] for number in range(1, len(sizes) + 1) if number in parts]
+        if [part.size for part in wanted] != sizes:
+            raise StorageFailed(OTHER)
+        await self._proven(
+            lambda: bucket.complete(note.key, upload, wanted, free=free), note.key, sum(sizes)
+        )
 
     async def _proven(self, work: Callable[[], Awaitable[None]], key: str, size: int) -> None:
         """Do it, and see that it is done, whatever the server says."""
@@ -299,7 +305,7 @@ class PartsDraft(Draft):
             if note.sealed:
                 await self.unseal(number + 1)
             upload = await self.begin()
-        await self.room.bucket.put_part(note.key, upload, number + 1, size, body)
+        await self.put(upload, number + 1, size, body)
 
     async def sync(self) -> None:
         """Parts are durable when they are stored."""
@@ -309,18 +315,14 @@ class PartsDraft(Draft):
         raise StorageFailed("the storage failed: it takes whole parts only")
 
     async def bring(self, size: int) -> list[int]:
-        """All are there already; the server knows their sizes."""
+        """All are there already."""
         note = self.note
         if size != note.size:
             raise StorageFailed(OTHER)
         if not size or sum(note.sealed) == size:
             return note.sealed
-        parts = await self.room.bucket.parts(note.key, await self.begin())
-        if parts is None:
-            if await self.room.has(note.key, note.mark, size):
-                return [size]  # it has been made of them already
-            raise StorageFailed(GONE)
-        sizes = [part.size for _, part in sorted(parts.items())]
+        parts = await self.room.run(self.room.notes.parts, self.handle)
+        sizes = [part.size for part in parts.values()]
         if sum(sizes) != size or sorted(parts) != list(range(1, len(parts) + 1)):
             raise StorageFailed(OTHER)
         return sizes

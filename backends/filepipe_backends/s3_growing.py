@@ -82,16 +82,12 @@ class GrowingDraft(Draft):
             return note.sealed
         parts = segments_of(size)
         sizes = [min(part.end, size) - part.start for part in parts]
-        if note.upload is not None and await self._is_made(size):
+        made = note.upload is not None and await self.room.has(note.key, note.mark, size)
+        if made:  # by an earlier try, of which we did not hear the end
             return sizes
         await self._go_on(size)
         await self._send(parts, size)
         return sizes
-
-    async def _is_made(self, size: int) -> bool:
-        """Whether an earlier try made the object, whose answer was lost."""
-        note = self.note
-        return await self.room.has(note.key, note.mark, size)
 
     async def _go_on(self, offset: int) -> None:
         """What is at or behind `offset` counts no more; what is before it is here or sent."""
@@ -125,9 +121,7 @@ class GrowingDraft(Draft):
     async def _send_one(self, part: Segment, size: int, upload: str) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self.room.bucket.put_part(
-                    self.note.key, upload, part.number + 1, size, self._bytes_of(part, size)
-                )
+                await self.put(upload, part.number + 1, size, self._bytes_of(part, size))
             except Unavailable:
                 if attempt == ATTEMPTS:
                     raise

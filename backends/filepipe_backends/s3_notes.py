@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 SUFFIX = ".json"
 _NEW = ".new"
@@ -36,6 +37,14 @@ class Note:
     """The key and the upload of a copy that takes several requests."""
     path: str | None = None
     """The path that was given."""
+
+
+class Part(NamedTuple):
+    """A part that is stored; `number` counts from 1."""
+
+    number: int
+    size: int
+    etag: str
 
 
 class Notes:
@@ -65,6 +74,10 @@ class Notes:
         found = {handle: self.read(handle) for handle in self.handles()}
         return {handle: note for handle, note in found.items() if note is not None}
 
+    def claimed(self) -> set[str]:
+        """The names that drafts are to get, and nobody else."""
+        return {note.name for note in self.all().values() if note.name is not None}
+
     def write(self, handle: str, note: Note) -> None:
         """Keep the note, durably and in one step."""
         new = self._folder / (handle + _NEW)
@@ -74,6 +87,33 @@ class Notes:
             os.fsync(file.fileno())
         os.replace(new, self._folder / (handle + SUFFIX))
         self.flush()
+
+    def begin_parts(self, handle: str) -> None:
+        """A new upload begins, which has no part; durable with the next note."""
+        open(self._parts(handle), "wb", opener=_private).close()
+
+    def add_part(self, handle: str, part: Part) -> None:
+        """Note a part that is stored, durably; it takes the place of one of its number."""
+        line = f"{part.number} {part.size} {part.etag}\n".encode()
+        fd = os.open(self._parts(handle), os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        try:
+            os.write(fd, line)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def parts(self, handle: str) -> dict[int, Part]:
+        """The parts that are stored, by number, in the order of their numbers."""
+        try:
+            lines = self._parts(handle).read_text().splitlines(keepends=True)
+        except FileNotFoundError:
+            return {}
+        whole = (line.split() for line in lines if line.endswith("\n"))
+        found = [Part(int(number), int(size), etag) for number, size, etag in whole]
+        return {part.number: part for part in sorted(found, key=lambda part: part.number)}
+
+    def _parts(self, handle: str) -> Path:
+        return self._folder / f"{handle}.parts"
 
     def drop(self, handle: str) -> None:
         """Forget a draft; the note goes last, so that the rest is found again."""

@@ -18,7 +18,7 @@ LOST = (ClientError, TimeoutError, OSError)
 """What a connection that broke raises."""
 
 _NOT_SIGNED = ("Content-Type",)
-_FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "EntityTooLarge"})
+_FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
 _AGAIN = frozenset(
     {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "OperationAborted"}
 )
@@ -36,8 +36,8 @@ class Sending:
         self._failure: BaseException | None = None
         self._patience = asyncio.timeout(STALL)
 
-    async def send(self, body: AsyncIterator[bytes]) -> None:
-        """Send it and wait for the answer.
+    async def send(self, body: AsyncIterator[bytes]) -> str:
+        """Send it and wait for the answer, which is the ETag.
 
         Raises what `body` raises, `Unavailable`, `DiskFull` or `StorageFailed`.
         """
@@ -52,7 +52,7 @@ class Sending:
             ):
                 text = await answer.text()
                 if self._failure is None:
-                    _judge(answer.status, text, answer.headers)
+                    etag = _judged(answer.status, text, answer.headers)
         except LOST as error:
             if self._failure is None:
                 raise Unavailable(AWAY) from error
@@ -60,6 +60,7 @@ class Sending:
             raise self._failure
         if self._sent != self._size:
             raise Unavailable(AWAY)
+        return etag
 
     async def _watched(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         now = asyncio.get_running_loop().time
@@ -76,10 +77,11 @@ class Sending:
         self._patience.reschedule(now() + STALL)
 
 
-def _judge(status: int, text: str, headers: Mapping[str, str]) -> None:
-    """Raise unless the server says, and in the right words, that it has the part."""
-    if status == 200 and headers.get("ETag") and "<Error>" not in text:
-        return
+def _judged(status: int, text: str, headers: Mapping[str, str]) -> str:
+    """The ETag; raises unless the server says, and in the right words, that it has the part."""
+    etag = headers.get("ETag", "")
+    if status == 200 and etag and " " not in etag and "<Error>" not in text:
+        return etag
     code = text.partition("<Code>")[2].partition("</Code>")[0]
     raise failure(code, status) from RuntimeError(f"{status} {text[:500]}")
 

@@ -12,7 +12,7 @@ import pytest
 from filepipe.errors import FilepipeError, StorageFailed, Unavailable
 from filepipe.storage.interface import PartDraft, Shelf
 from filepipe.testing.shelf_steps import MIB, content, fill, store, streamed
-from filepipe_backends import s3_sending
+from filepipe_backends import s3_bucket, s3_copies, s3_sending
 from filepipe_backends.s3 import S3Shelf
 from tests.s3 import S3
 from tests.s3_proxy import Kind, Proxy, proxied
@@ -35,6 +35,12 @@ def proxy(running: Proxy) -> Iterator[Proxy]:
     running.seen.clear()
     yield running
     running.harms.clear()
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library tries once more, and not for seconds."""
+    monkeypatch.setattr(s3_bucket, "ATTEMPTS", 2)
 
 
 @pytest.fixture
@@ -112,6 +118,68 @@ async def test_a_server_that_stays_away(
     assert await content(shelf, str(NAME)) == BODY
 
 
+@pytest.mark.parametrize("size", [None, len(BODY)])
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_restart_after_a_lost_answer(
+    shelf: Shelf, s3: S3, tmp_path: Path, proxy: Proxy, named: bool, size: int | None
+) -> None:
+    """Nobody heard that the object was made; it is found, and has its name once."""
+    draft = await shelf.begin("a", size, NAME if named else None)
+    await fill(draft, BODY, len(BODY))
+    harms = [proxy.harm("lost", "POST", COMPLETE, 99), proxy.harm("reset", "HEAD", "", 99)]
+    with pytest.raises(Unavailable):
+        await draft.publish(NAME, unique=True, size=len(BODY))
+    await draft.close()
+    for harm in harms:
+        harm.times = 0
+    again = S3Shelf(s3.location(), tmp_path / "own")
+    draft = await again.reopen("a", size)
+    assert await draft.publish(NAME, unique=True, size=len(BODY)) == str(NAME)
+    await draft.discard()
+    assert await again.drafts() == []
+    await again.aclose()
+    assert await content(shelf, str(NAME)) == BODY
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_server_without_conditions(shelf: Shelf, proxy: Proxy, named: bool) -> None:
+    """It is asked once whether it knows them, and then without; it is looked at before."""
+    draft = await drafted(shelf, named=named)
+    proxy.harm("unknown", "POST" if named else "PUT", COMPLETE if named else "folder/name")
+    assert await draft.publish(NAME, unique=True, size=len(BODY)) == str(NAME)
+    await draft.discard()
+    assert await content(shelf, str(NAME)) == BODY
+    assert await store(shelf, "b", b"other", str(NAME)) == "folder/name (1)"
+
+
+async def test_a_completion_copies_nothing(shelf: Shelf, proxy: Proxy) -> None:
+    """An object that knows its name gets it in one request, however large it is."""
+    draft = await drafted(shelf, named=True)
+    proxy.seen.clear()
+    await draft.publish(NAME, unique=True, size=len(BODY))
+    await draft.discard()
+    assert [line.split()[0] for line in proxy.seen] == ["POST", "HEAD"]
+
+
+@pytest.mark.parametrize("kind", ["none", "500", "lost"])
+async def test_a_large_copy(
+    shelf: Shelf, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """It takes several requests; what is begun is ended, and the whole is all of it."""
+    monkeypatch.setattr(s3_copies, "LARGEST", 5 * MIB)
+    monkeypatch.setattr(s3_copies, "SPAN", 5 * MIB)
+    draft = await drafted(shelf, named=False)
+    if kind != "none":
+        proxy.harm(kind, "PUT", "partNumber=2", times=99)
+        with pytest.raises(Unavailable):
+            await draft.publish(NAME, unique=True, size=len(BODY))
+        proxy.harms.clear()
+    assert await draft.publish(NAME, unique=True, size=len(BODY)) == str(NAME)
+    await draft.discard()
+    assert await content(shelf, str(NAME)) == BODY
+    assert any("partNumber=2" in line and "folder/name" in line for line in proxy.seen)
+
+
 @pytest.mark.parametrize("kind", ["reset", "truncated", "500"])
 async def test_a_reader_goes_on(shelf: Shelf, proxy: Proxy, kind: Kind) -> None:
     """A stream that breaks is opened again where it broke."""
@@ -141,6 +209,7 @@ async def test_a_server_that_takes_nothing(
     proxy.harm("hang", "PUT", PART)
     with pytest.raises(Unavailable, match="cannot be reached"):
         await draft.store(0, 5 * MIB, streamed(BODY[: 5 * MIB]))
+    proxy.release()
 
     async def slow() -> AsyncIterator[bytes]:
         yield BODY[:MIB]

@@ -88,6 +88,7 @@ def test_killed_at_any_moment(target: Target, tmp_path: Path) -> None:
     watcher = Watcher(target)
     watcher.start()
     told = Counter[str]()
+    strays = 0
     try:
         for turn in range(ROUNDS):
             clients = crowd(mortal, turn, watcher, target.size, dice)
@@ -101,7 +102,8 @@ def test_killed_at_any_moment(target: Target, tmp_path: Path) -> None:
             mortal.again()
             for client in clients:
                 client.judge()
-            nothing_left(target, mortal.api.daemon)
+            strays += sum(isinstance(client, Growing) and client.stray for client in clients)
+            nothing_left(target, mortal.api.daemon, strays)
         watcher.end()
     finally:
         mortal.kill()

@@ -84,6 +84,12 @@ class LocalDraft:
         await self._calls.settle()
         return self._calls.fd
 
+    async def trim(self, size: int) -> None:
+        """Cut off what no record names."""
+        calls = self._calls
+        with suppress(FilepipeError):
+            await calls.run(_trim, calls.fd, size, calls.orphans())
+
     async def publish(self, name: PurePosixPath, *, unique: bool, size: int) -> str:
         """Give the draft its name; the path that it got."""
         calls = self._calls
@@ -242,6 +248,12 @@ def _publish(
     if there > size:
         os.ftruncate(fd, size)
     return publish(place, flushes, fd, wish)
+
+
+def _trim(fd: int, size: int, orphans: tuple[Future[Any], ...]) -> None:
+    wait(orphans)
+    if os.fstat(fd).st_size > size:
+        os.ftruncate(fd, size)
 
 
 def _open(place: Place, path: PurePosixPath) -> int:

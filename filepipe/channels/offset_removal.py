@@ -66,7 +66,7 @@ class Removal:
             session.turns.release()
 
     async def _remove_draft(self, session: OffsetSession, since: float | None) -> None:
-        upload = await self._run(lambda conn: steps.remove_open(conn, session.id, since))
+        upload = await self._sessions.free(lambda conn: steps.remove_open(conn, session.id, since))
         self._activity.open -= 1
         session.failure = _gone()
         self._sessions.forget(session)

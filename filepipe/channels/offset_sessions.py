@@ -25,12 +25,20 @@ from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_blob import Room
 from filepipe.channels.upload_keys import UploadKeys
 from filepipe.channels.upload_plan import UploadRules
-from filepipe.errors import Broken, Conflict, Draining, FilepipeError, Gone, NotFound
+from filepipe.errors import (
+    Broken,
+    Conflict,
+    DiskFull,
+    Draining,
+    FilepipeError,
+    Gone,
+    NotFound,
+)
 from filepipe.logs import get_logger
 from filepipe.records import offsets
 from filepipe.records.database import Database
 from filepipe.records.uploads import Upload
-from filepipe.storage.interface import Draft
+from filepipe.storage.interface import Draft, TrimmedDraft
 
 log = get_logger("filepipe.uploads")
 
@@ -70,6 +78,10 @@ class OffsetSessions:
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """As `Database.run`."""
         return await self._database.run(work)
+
+    async def free(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `Database.free`."""
+        return await self._database.free(work)
 
     # -- room
 
@@ -171,20 +183,23 @@ class OffsetSessions:
         session.turns.end(failure)
         del self._sessions[session.id]
         self._idle.pop(session.id, None)
-        self._close(session)
+        # only of a full disk it is sure that the last record did not become durable after all
+        self._close(session, trim=isinstance(failure, DiskFull))
         self._keys.drop(session.id, failure)
         if isinstance(failure, NotFound | Gone):
             return
         with contextlib.suppress(FilepipeError):  # the daemon goes down; else it is tried again
             self.make(session.upload)
 
-    def _close(self, session: OffsetSession) -> asyncio.Task[None]:
+    def _close(self, session: OffsetSession, *, trim: bool = False) -> asyncio.Task[None]:
         before = self._closing.get(session.id)
 
         async def close() -> None:
             if before is not None:
                 await before
             if (draft := await session.blob.draft.retire()) is not None:
+                if trim and isinstance(draft, TrimmedDraft):
+                    await draft.trim(session.recorded)
                 await draft.close()
 
         closing = self._closing[session.id] = asyncio.create_task(close())

@@ -21,10 +21,14 @@ Forget = Callable[[sqlite3.Connection, str], object]
 
 
 class Files:
-    """The names that uploads have got; nobody replaces what is in `turn`."""
+    """The names that uploads have got; nobody replaces what is in `turn`.
 
-    def __init__(self, run: Run, shelves: Shelves) -> None:
+    `run` does one transaction, `free` one after which there is room on the disk.
+    """
+
+    def __init__(self, run: Run, free: Run, shelves: Shelves) -> None:
         self._run = run
+        self._free = free
         self._shelves = shelves
         self._names = OneByOne()
 
@@ -69,4 +73,4 @@ class Files:
             path = await self._run(lambda conn: records.final_path(conn, upload.id))
             if path is not None:
                 await self._shelves.of(upload.storage).remove(path)
-            await self._run(lambda conn: forget(conn, upload.id))
+            await self._free(lambda conn: forget(conn, upload.id))

@@ -50,3 +50,6 @@ class UploadQueries:
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await self.database.run(work)
+
+    async def _free(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self.database.free(work)

@@ -67,7 +67,7 @@ class Uploads(UploadQueries):
         self._activity = activity
         self._jobs = ToTheEnd()
         self._sessions = Sessions(self._run, shelves, self._jobs)
-        self.files = Files(self._run, shelves)
+        self.files = Files(self._run, self._free, shelves)
         self._finishers = asyncio.Semaphore(rules.finishing_at_once)
         self._taken: dict[str, int] = {}
 
@@ -201,7 +201,7 @@ class Uploads(UploadQueries):
 
     async def _cancel(self, upload_id: str, since: float | None = None) -> None:
         async with self._sessions.removing(upload_id):
-            upload = await self._run(lambda conn: steps.remove(conn, upload_id, since))
+            upload = await self._free(lambda conn: steps.remove(conn, upload_id, since))
             if upload.status != "complete":
                 await self._remove_draft(upload)
                 return

@@ -6,6 +6,7 @@ Rule 2: nobody else opens the file meanwhile (`locking_mode=EXCLUSIVE`): two dae
 Rule 3: a failed fsync is never retried, since the kernel may have dropped what it could not write.
         Nothing is written any more until a restart, which believes only what it reads. For that
         reason the checkpoints are ours: SQLite's own would keep their failures to themselves.
+Rule 4: a full disk keeps nobody from making room: there is some in reserve for that.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Final, TypeVar
 from filepipe.errors import ConfigError, DiskFull, FilepipeError, StorageFailed
 from filepipe.logs import get_logger
 from filepipe.records.mounts import read_mountinfo, remote_type
+from filepipe.records.reserve import Reserve
 from filepipe.records.schema import MIGRATIONS
 
 log = get_logger("filepipe.records")
@@ -44,8 +46,11 @@ _FAILED_SYNCS = frozenset({sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_
 class Database:
     """The records of the daemon; made by `open`, closed by `aclose`."""
 
-    def __init__(self, writer: ThreadPoolExecutor, connection: sqlite3.Connection) -> None:
+    def __init__(
+        self, writer: ThreadPoolExecutor, connection: sqlite3.Connection, reserve: Reserve
+    ) -> None:
         self._writer = writer
+        self._reserve = reserve
         self._connection = connection  # belongs to the thread of `writer`
         self._checkpointed = connection.total_changes
         self._trouble: str | None = None
@@ -59,10 +64,11 @@ class Database:
         writer = ThreadPoolExecutor(1, thread_name_prefix="filepipe-records")
         try:
             connection = await asyncio.wrap_future(writer.submit(connect, path))
+            reserve = await asyncio.wrap_future(writer.submit(_reserve, path))
         except BaseException:
             writer.shutdown(wait=False)
             raise
-        return cls(writer, connection)
+        return cls(writer, connection, reserve)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in one transaction, which is durable when this returns.
@@ -71,6 +77,10 @@ class Database:
         `DiskFull`, `StorageFailed`, and whatever `work` raises.
         """
         return await asyncio.wrap_future(self._writer.submit(self._transact, work))
+
+    async def free(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do `work`, which lets bytes be removed: as `run`, also on a full disk."""
+        return await asyncio.wrap_future(self._writer.submit(self._transact_in_need, work))
 
     def check(self) -> str | None:
         """What is wrong, in one sentence, or None."""
@@ -95,7 +105,17 @@ class Database:
             raise self._translated(error) from error
         if self._connection.total_changes - self._checkpointed >= CHECKPOINT_AFTER:
             self._checkpoint()
+        self._reserve.take()
         return result
+
+    def _transact_in_need(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return self._transact(work)
+        except DiskFull:
+            if not self._reserve.give():
+                raise
+        self._checkpoint()  # the log begins anew then, and grows no more
+        return self._transact(work)
 
     def _checkpoint(self) -> None:
         self._checkpointed = self._connection.total_changes
@@ -113,6 +133,12 @@ class Database:
             self._trouble = "the records could not be written to the disk"
             log.error("the disk failed, no record is written before a restart", reason=str(error))
         return StorageFailed("the records could not be read or written")
+
+
+def _reserve(path: Path) -> Reserve:
+    reserve = Reserve(Path(os.path.realpath(path)))
+    reserve.take()
+    return reserve
 
 
 @contextlib.contextmanager

@@ -194,6 +194,14 @@ class FileDraft(Protocol):
         """The open file, valid until `discard` or `close`; no write of ours is under way."""
 
 
+@runtime_checkable
+class TrimmedDraft(Protocol):
+    """A capability of a draft without a size: what is behind its end may take room from others."""
+
+    async def trim(self, size: int) -> None:
+        """Keep the first `size` bytes only, as far as that can be done. Raises nothing."""
+
+
 class Kept(Protocol):
     """A whole object that is being read."""
 

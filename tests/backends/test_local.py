@@ -15,7 +15,7 @@ from filepipe.errors import ConfigError, DiskFull, StorageFailed, TooManyFiles
 from filepipe.storage.interface import Shelf
 from filepipe.testing import ShelfSuite, opened, store
 from filepipe_backends import local
-from filepipe_backends.local import LocalShelf
+from filepipe_backends.local import LocalDraft, LocalShelf
 from tests.backends.conftest import Failing
 
 
@@ -179,6 +179,22 @@ async def test_flushes_do_not_hold_up_writes(
         await asyncio.gather(*syncs)
         for draft in drafts:
             await draft.discard()
+
+
+async def test_a_draft_is_trimmed(make: Callable[[], Shelf]) -> None:
+    """What is behind its end goes, and it goes on there; one that is shorter stays as it is."""
+    async with opened(make) as shelf:
+        draft = await shelf.begin("grows", None)
+        assert isinstance(draft, LocalDraft)
+        await draft.write(0, b"kept" + bytes(1_000_000))
+        for size in (4, 100):
+            await draft.trim(size)
+            assert os.fstat(await draft.descriptor()).st_size == 4
+        await draft.write(4, b" and more")
+        assert await draft.read(0, 100) == b"kept and more"
+        await draft.close()
+        await draft.trim(1)
+        assert await (await shelf.reopen("grows", None)).read(0, 100) == b"kept and more"
 
 
 async def test_aclose_ends_the_threads(make: Callable[[], Shelf]) -> None:

@@ -33,7 +33,7 @@ class World:
         self.directory = Directory(20)
         self.database = database
         shelves = Shelves({"memory": shelf}, "memory")
-        files = Files(database.run, shelves)
+        files = Files(database.run, database.free, shelves)
         self.uploads = OffsetUploads(
             database, shelves, files, self.directory, self.disk, rules, self.activity
         )

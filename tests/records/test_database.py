@@ -30,7 +30,7 @@ async def test_the_file_is_private(tmp_path: Path) -> None:
         for name in ("uploads.db", "new.db"):
             database = await Database.open(tmp_path / name)
             files = sorted(tmp_path.glob(f"{name}*"))
-            assert [file.name for file in files] == [name, f"{name}-wal"]
+            assert [file.name for file in files] == [name, f"{name}-room", f"{name}-wal"]
             assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
             await database.aclose()
     finally:
@@ -93,14 +93,14 @@ async def test_a_second_daemon_is_refused(
 
 
 async def test_a_restart_finds_everything(tmp_path: Path) -> None:
-    """The tables are made once; a close leaves one file."""
+    """The tables are made once; a close leaves one file, and the room for the next time."""
     path = tmp_path / "uploads.db"
     for number in range(3):
         database = await Database.open(path)
         await database.run(lambda connection: connection.execute(MAKE).close())
         await database.run(lambda connection, number=number: note(connection, number))
         await database.aclose()
-    assert os.listdir(tmp_path) == ["uploads.db"]
+    assert sorted(os.listdir(tmp_path)) == ["uploads.db", "uploads.db-room"]
     database = await Database.open(path)
     assert await database.run(numbers) == [0, 1, 2]
     await database.aclose()

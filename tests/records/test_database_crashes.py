@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from filepipe.errors import DiskFull
+from filepipe.records import reserve
 from filepipe.records.database import Database
 from tests.records.notes import MAKE, note, numbers, refusal
 
@@ -99,6 +100,33 @@ async def test_a_full_disk_is_said_and_survived(small_disk: Path) -> None:
     ballast.unlink()
     await database.run(lambda connection: note(connection, 1000))
     assert [*done, 1000] == await database.run(numbers)
+    await database.aclose()
+
+
+async def test_a_full_disk_keeps_nobody_from_making_room(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For that there is room in reserve, and only for that; it is held again afterwards."""
+    monkeypatch.setattr(reserve, "SIZE", 128 * 1024)
+    ballast = small_disk / "ballast"
+    database = await Database.open(small_disk / "uploads.db")
+    await database.run(lambda connection: connection.execute(MAKE).close())
+
+    async def fill() -> None:
+        for number in range(1000):
+            await database.run(lambda connection: note(connection, number, 10_000))  # noqa: B023
+
+    for _ in range(3):
+        room = os.statvfs(small_disk)
+        ballast.write_bytes(bytes(room.f_bavail * room.f_frsize))
+        with pytest.raises(DiskFull):
+            await fill()
+        await database.free(lambda connection: connection.execute("DELETE FROM notes").close())
+        assert await database.run(numbers) == []
+        ballast.unlink()
+        await database.run(lambda connection: note(connection, 2000))
+        await database.run(lambda connection: connection.execute("DELETE FROM notes").close())
+        assert (small_disk / "uploads.db-room").stat().st_size == reserve.SIZE
     await database.aclose()
 
 

@@ -35,6 +35,8 @@ class S3Shelf:
         options = {name: values[0] for name, values in parse_qs(query).items()}
         if not bucket:
             raise ConfigError("uploads in S3 need a bucket, as in s3:uploads")
+        if ("account" in options) != ("secret" in options):
+            raise ConfigError("an account at S3 needs both its name and its secret")
         self._links = options.get("downloads") == "redirect"
         try:
             notes = Notes(folder)

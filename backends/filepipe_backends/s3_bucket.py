@@ -11,6 +11,7 @@ import contextlib
 import functools
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
+from os import environ
 from typing import Any, NamedTuple
 
 from aiobotocore.config import AioConfig
@@ -77,9 +78,10 @@ class Bucket:
     async def _opened(self) -> Any:
         async with self._opening:
             if self._client is None:
-                self._http = await self._life.enter_async_context(_connections())
+                self._http = self._http or await self._life.enter_async_context(_connections())
                 creating = self._session.create_client("s3", **_options(self._place))
-                self._client = await self._life.enter_async_context(creating)
+                with _translated():
+                    self._client = await self._life.enter_async_context(creating)
         return self._client
 
     async def aclose(self) -> None:
@@ -145,7 +147,8 @@ class Bucket:
         arguments = {
             "Bucket": self.name, "Key": key, "ResponseContentDisposition": disposition,
         }  # fmt: skip
-        url = await client.generate_presigned_url("get_object", arguments, ExpiresIn=LINK_LIFE)
+        with _translated():
+            url = await client.generate_presigned_url("get_object", arguments, ExpiresIn=LINK_LIFE)
         return str(url)
 
     # -- uploads in parts
@@ -201,7 +204,8 @@ class Bucket:
         """Store a part of `size` bytes as they come; what `body` raises is passed on."""
         client = await self._opened()
         arguments = {"Bucket": self.name, "Key": key, "UploadId": upload, "PartNumber": number}
-        url = await client.generate_presigned_url("upload_part", arguments, ExpiresIn=LINK_LIFE)
+        with _translated():
+            url = await client.generate_presigned_url("upload_part", arguments, ExpiresIn=LINK_LIFE)
         assert self._http is not None
         return Part(number, size, await Sending(self._http, url, size).send(body))
 
@@ -238,7 +242,7 @@ def _translated() -> Iterator[None]:
         raise Unavailable(AWAY) from error
     except NoCredentialsError as error:
         raise StorageFailed("the storage failed: there is no account for it") from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # the latter for odd names of hosts and regions
         raise StorageFailed("the storage failed: it was not understood") from error
 
 
@@ -286,5 +290,9 @@ def _options(place: Place) -> dict[str, Any]:
         "endpoint_url": place.endpoint,
         "aws_access_key_id": place.account,
         "aws_secret_access_key": place.secret,
+        # that of the environment goes with the account of the environment only
+        "aws_session_token": environ.get("AWS_SESSION_TOKEN")
+        if place.account is not None and place.account == environ.get("AWS_ACCESS_KEY_ID")
+        else None,
         "config": config,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -10,10 +11,11 @@ import pytest
 
 from filepipe.errors import ConfigError, Conflict
 from filepipe.storage.interface import PartDraft, Shelf
+from filepipe.storage.plugins import open_shelf
 from filepipe.testing import ShelfSuite, opened, store
 from filepipe.testing.shelf_steps import MIB, content, fill, streamed
 from filepipe_backends.s3 import S3Shelf
-from tests.s3 import S3
+from tests.s3 import ACCOUNT, S3
 
 
 @pytest.fixture
@@ -110,3 +112,34 @@ def test_a_bucket_has_a_name(location: str, tmp_path: Path) -> None:
     """Without one there is nothing to keep uploads in."""
     with pytest.raises(ConfigError, match="need a bucket"):
         S3Shelf(location, tmp_path)
+
+
+@pytest.mark.parametrize("option", ["account", "secret"])
+def test_half_an_account(option: str, tmp_path: Path) -> None:
+    """It is a wrong setting, and not one that is looked for elsewhere."""
+    with pytest.raises(ConfigError, match="both its name and its secret"):
+        S3Shelf(f"bucket/?{option}=x", tmp_path)
+
+
+def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has to be installed is said."""
+    monkeypatch.setitem(sys.modules, "aiobotocore.config", None)
+    for name in [name for name in sys.modules if name.startswith("filepipe_backends.s3")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(ConfigError, match=r"install it with pip install 'filepipe\[s3\]'$"):
+        open_shelf("s3:bucket", tmp_path)
+
+
+async def test_credentials_of_a_session(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token of the environment goes with the account of the environment."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-token")
+    shelf = S3Shelf(s3.location(downloads="redirect"), tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "another")
+    assert "a-token" not in (await shelf.address("a", "a") or "")
+    await shelf.aclose()
+    shelf = S3Shelf(s3.location(downloads="redirect"), tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCOUNT)
+    assert "a-token" in (await shelf.address("a", "a") or "")
+    await shelf.aclose()

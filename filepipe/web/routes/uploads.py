@@ -255,7 +255,7 @@ class UploadsFront:
         self, request: web.BaseRequest, segments: list[str], query: str
     ) -> web.StreamResponse:
         upload = await self._upload(request, segments[1])
-        if (url := await self._uploads.address(upload)) is not None:
+        if request.method == "GET" and (url := await self._uploads.address(upload)) is not None:
             return web.Response(status=307, headers={**_HEADERS, "Location": url})
         async with self._uploads.reading(upload) as channel:
             if request.method == "HEAD":

@@ -255,6 +255,8 @@ def test_a_reader_is_sent_there(s3: S3, tmp_path: Path) -> None:
     made = api.upload(BODY, "a name - ü.bin")
     reply = made.content()
     assert reply.status == 307
+    head = api.ask("HEAD", f"/upload/{made.id}/content")
+    assert (head.status, head.headers["Content-Length"]) == (200, str(len(BODY)))
     server, _, path = reply.headers["Location"].removeprefix("http://").partition("/")
     line = http.client.HTTPConnection(server)
     line.request("GET", "/" + path, headers={"Range": "bytes=1-3"})

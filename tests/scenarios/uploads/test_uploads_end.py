@@ -157,6 +157,22 @@ def test_cancelling(each: Api) -> None:
     assert not [path for path in drafts(each) if made.id in path.name]
 
 
+def test_cancelling_while_it_is_finished(odd: Api) -> None:
+    """It is refused as long as that lasts; what comes of it is whole, and can be removed."""
+    body = body_of(MIB) * 48
+    for attempt in range(10):
+        made = odd.begin(body, f"large {attempt}", checksum_sha256=sha(body))
+        made.put_all()
+        assert made.complete().status in (200, 202)
+        reply = made.cancel()
+        if reply.status == 409:
+            break
+    assert "finalizing" in reply.refused(409, "conflict")
+    eventually(lambda: made.status()["status"] == "complete")
+    assert sha(made.content().body) == sha(body)
+    assert made.cancel().status == 200
+
+
 def test_cancelling_what_is_complete(api: Api) -> None:
     """The finished file goes too."""
     made = api.upload(BODY)

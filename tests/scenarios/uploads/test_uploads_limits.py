@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import eventually
-from tests.scenarios.uploads.api import MIB, Api, body_of
+from tests.conftest import eventually, read_until
+from tests.scenarios.uploads.api import MIB, Api, body_of, sha
 from tests.scenarios.uploads.conftest import Launch
+from tests.scenarios.uploads.test_uploads_parts import head
 
 
 @pytest.fixture
@@ -74,6 +77,30 @@ def test_a_full_disk(launch: Launch, small_disk: Path) -> None:
     (small_disk / "theirs").unlink()
     assert api.upload(body_of(2 * MIB)).status()["status"] == "complete"
     assert api.call("GET", "/health").status == 200
+
+
+@pytest.mark.parametrize("way", ["--relay", "--no-relay"])
+def test_many_parts_in_flight(launch: Launch, way: str) -> None:
+    """Each holds little memory, however much of it has come already."""
+    api = launch(way)
+    made = api.begin(body_of(64 * MIB))
+    with ExitStack() as lines:
+        senders = [
+            lines.enter_context(api.daemon.connect(head(made, number, MIB), listener=1))
+            for number in range(64)
+        ]
+        for number, sender in enumerate(senders):
+            sender.sendall(made.piece(number)[:-1])
+        eventually(lambda: metrics(api)["filepipe_uploads_open"] == 1.0)
+        status = Path(f"/proc/{api.daemon.pid}/status").read_text()
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
+        assert peak < 160 * 1024, f"{peak} KiB"
+        for number, sender in enumerate(senders):
+            sender.sendall(made.piece(number)[-1:])
+        for number, sender in enumerate(senders):
+            assert sha(made.piece(number)).encode() in read_until(sender, b"}")
+    assert made.complete().status == 200
+    assert sha(api.at(made.status()["final_path"])) == sha(made.body)
 
 
 def test_a_silent_sender(odd: Api) -> None:

@@ -130,7 +130,7 @@ class Settings(BackendSettings):
         "Whether an upload whose name is taken gets another one (unique) or replaces what is there "
         "(overwrite); a request may say otherwise.",
     )
-    upload_ttl_hours: Annotated[values.Count, Names("", ("UPLOAD_TTL_HOURS",))] = setting(
+    upload_ttl_hours: Annotated[values.Hours, Names("", ("UPLOAD_TTL_HOURS",))] = setting(
         24, "Hours after which an upload is removed that nobody has gone on with."
     )
     complete_wait: Annotated[values.Duration, Names("", ("COMPLETE_WAIT",))] = setting(

@@ -19,6 +19,7 @@ from filepipe.sizes import MAX_DURATION, MAX_SIZE, parse_duration, parse_size
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
+_MOST_HOURS = 100 * 365 * 24
 _SECRET_LENGTH = 32  # bytes: what HS256 takes at least (RFC 7518, 3.2)
 _STORAGE = re.compile(r"[a-z][a-z0-9+.-]*:[^\x00-\x1f\x7f]*")
 
@@ -72,6 +73,14 @@ def count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9:
         return value
     raise ValueError(f"{shown(value)} is not a whole number above 0")
+
+
+def hours(value: object) -> int:
+    """Read a whole number of hours, at most 100 years of them: every calendar has a date for it."""
+    found = count(value)
+    if found > _MOST_HOURS:
+        raise ValueError(f"{shown(value)} is more than {_MOST_HOURS} hours")
+    return found
 
 
 def count_or_auto(value: object) -> int | None:
@@ -219,6 +228,7 @@ Duration = Annotated[float, PlainValidator(duration)]
 Timeout = Annotated[float, PlainValidator(timeout)]
 TimeLimit = Annotated[float | None, PlainValidator(time_limit)]
 Count = Annotated[int, PlainValidator(count)]
+Hours = Annotated[int, PlainValidator(hours)]
 CountOrAuto = Annotated[int | None, PlainValidator(count_or_auto)]
 Switch = Annotated[bool, PlainValidator(switch)]
 Words = Annotated[tuple[str, ...], PlainValidator(words)]

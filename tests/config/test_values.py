@@ -66,6 +66,14 @@ def test_what_is_no_count(raw: object) -> None:
         values.count(raw)
 
 
+def test_hours() -> None:
+    """As many as a date can be reckoned with."""
+    assert [values.hours("24"), values.hours(876_000)] == [24, 876_000]
+    for raw, reason in (("876001", "more than 876000 hours"), ("0", "whole number")):
+        with pytest.raises(ValueError, match=reason):
+            values.hours(raw)
+
+
 def test_counts() -> None:
     """A number, its text, and `auto` where that is allowed."""
     assert [

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
-from filepipe.errors import BadRequest, MethodNotAllowed, NotFound
+from filepipe.errors import BadRequest, FilepipeError, MethodNotAllowed, NotFound
 from filepipe.keys import Key, is_reserved, parse_key
 from filepipe.protocols.httpipe import place_of
 from filepipe.protocols.query import parse_query
@@ -99,6 +99,16 @@ class Auto:
         for front, paths in _OWN_PATHS.items():
             if paths.match(path):
                 return await self._mounted[front].serve(request, path, query, prefix)
+        try:
+            return await self._serve_key(request, path, query, prefix)
+        except FilepipeError as error:
+            if request.method in ("POST", "PUT") and self._resumable.is_meant(request):
+                return self._resumable.refuse(request, error)
+            raise
+
+    async def _serve_key(
+        self, request: web.BaseRequest, path: str, query: str, prefix: str
+    ) -> web.StreamResponse:
         if path == "/":
             return await self._reserved(request, Key(""), query)
         key = parse_key(path)

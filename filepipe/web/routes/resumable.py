@@ -102,6 +102,10 @@ class ResumableUploads:
         except FilepipeError as error:
             return await self._refuse(turn, error)
 
+    def refuse(self, request: web.BaseRequest, error: FilepipeError) -> web.Response:
+        """Answer to who wants an upload where none can be."""
+        return Turn(request, self._rules, "").refusal(error)
+
     async def serve(
         self, request: web.BaseRequest, upload_id: str, prefix: str
     ) -> web.StreamResponse:
@@ -218,7 +222,7 @@ class ResumableUploads:
 
     async def _append(self, turn: Turn, upload: Upload) -> web.StreamResponse:
         request, fields = turn.request, turn.fields
-        if turn.interop.typed and _media_type(request) != resumable.MEDIA_TYPE:
+        if turn.interop.typed and turn.media_type != resumable.MEDIA_TYPE:
             raise UnsupportedMedia(f"the type of an append is {resumable.MEDIA_TYPE}")
         if fields.offset is None or fields.complete is None:
             raise BadRequest("an append needs Upload-Offset and Upload-Complete")
@@ -344,7 +348,3 @@ def _notes(turn: Turn) -> dict[str, str]:
 def _content_digest(request: web.BaseRequest) -> dict[str, bytes]:
     """What the body is said to hash to. Raises `BadRequest`."""
     return digest.stated("Content-Digest", joined(request.headers, "Content-Digest"))
-
-
-def _media_type(request: web.BaseRequest) -> str:
-    return request.headers.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -63,6 +63,11 @@ class Turn:
         return self.fields.interop
 
     @property
+    def media_type(self) -> str:
+        """Of the body, without its parameters."""
+        return self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+    @property
     def limits(self) -> resumable.Limits:
         """Of the upload, else of one that would begin now."""
         left = self.rules.ttl if self.upload is None else self.upload.expires - time.time()

@@ -312,3 +312,18 @@ def test_a_creation_that_is_cut_unheard(client: Client, cut: str) -> None:
         assert len(reader.rest()) < 99
     eventually(lambda: client.ask("HEAD", path, {}).status == 404)
     assert client.ask("PUT", path, {}, b"another").status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/a%00b", "/a/../b", "/a%5Cb", "/a//b", f"/{'a' * 513}", "/%FF", "/state",
+        "/a?wait=1&wait=2",
+    ],
+)  # fmt: skip
+def test_what_can_be_no_key(client: Client, path: str) -> None:
+    """It is refused like everything else, and no other place is worth a try with that name."""
+    for complete in (False, True):
+        refused = client.ask("PUT", path, client.fields(complete=complete), b"body")
+        refused.problem(400)
+        assert (refused["Upload-Complete"], refused["Location"]) == ("?1", None)

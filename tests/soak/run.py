@@ -23,7 +23,8 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="filepipe-soak-") as folder:
         report = endure(Path(folder), arguments.seed, seconds=arguments.seconds)
-    page = render(report)
+    before = arguments.output.read_text() if arguments.output.exists() else ""
+    page = render(report, before)
     arguments.output.write_text(page)
     print(page)
     return 1 if report.failed else 0

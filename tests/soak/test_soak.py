@@ -66,3 +66,5 @@ def test_the_page() -> None:
     assert "| **all** |  | 5 | 1 |" in lines
     assert "| `--relay`: resident memory, MiB | 50 | 50 | 51 |" in lines
     assert sum(line.startswith(f"| {name} |") for name in ROUNDS for line in lines) == len(ROUNDS)
+    uploads = "\n## Uploads, killed\n\nof another loop\n"
+    assert render(report, render(report) + uploads).endswith(uploads)

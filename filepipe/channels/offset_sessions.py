@@ -20,7 +20,7 @@ from filepipe.accountant import Budget
 from filepipe.channels.offset_plan import in_log, offset_of
 from filepipe.channels.offset_session import OffsetSession
 from filepipe.channels.one_by_one import ToTheEnd
-from filepipe.channels.opened import Opened
+from filepipe.channels.opened import Opened, idle_drafts
 from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_blob import Room
 from filepipe.channels.upload_keys import UploadKeys
@@ -41,9 +41,6 @@ from filepipe.records.uploads import Upload
 from filepipe.storage.interface import Draft, TrimmedDraft
 
 log = get_logger("filepipe.uploads")
-
-IDLE = 64
-"""Drafts that stay open though nobody sends."""
 
 T = TypeVar("T")
 
@@ -216,7 +213,7 @@ class OffsetSessions:
         if self._sessions.get(session.id) is not session:
             return
         self._idle[session.id] = None
-        while len(self._idle) > IDLE:
+        while len(self._idle) > idle_drafts():
             oldest = self._sessions.get(self._idle.popitem(last=False)[0])
             if oldest is not None:
                 self._rest(oldest)

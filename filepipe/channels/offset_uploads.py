@@ -137,7 +137,7 @@ class OffsetUploads:
             raise
         self._sessions.keep_room(upload_id, room)
         self._activity.open += 1
-        self._sessions.make(upload, draft)
+        self._sessions.leave(self._sessions.make(upload, draft))
         if ends_by_itself(upload) and is_whole(upload):  # of no bytes
             return await self.complete(upload_id)
         return upload

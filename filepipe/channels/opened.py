@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
+
+MOST_IDLE = 64
+"""Drafts of one engine that stay open though nobody uses them, where there are descriptors."""
+
+
+def idle_drafts() -> int:
+    """How many drafts may stay open though nobody uses them: few of all files that may be open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(MOST_IDLE, soft // 16))
 
 
 class Closable(Protocol):

@@ -50,7 +50,8 @@ class Session:
         self._channel: Channel | None = None
         self._jobs = jobs
         self._users = 0
-        self._left = time.monotonic()
+        self.left = time.monotonic()
+        """When the last one left, by the monotonic clock."""
 
     # -- who is here
 
@@ -62,11 +63,11 @@ class Session:
             yield
         finally:
             self._users -= 1
-            self._left = time.monotonic()
+            self.left = time.monotonic()
 
     def unused_since(self, moment: float) -> bool:
         """Whether nobody has been here since a moment of the monotonic clock."""
-        return not self._users and self.finishing is None and self._left <= moment
+        return not self._users and self.finishing is None and self.left <= moment
 
     @property
     def receiving(self) -> bool:

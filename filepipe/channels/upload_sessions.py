@@ -3,6 +3,7 @@
 Rule 1: one draft of an upload is open at a time: whoever opens, closes or removes one does it in
         its turn, and waits for those who let go of it.
 Rule 2: whoever works on a session is counted as long as that takes; what is closed has nobody.
+Rule 3: what nobody uses stays open for a while, but only so much of it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator
 
 from filepipe.channels import upload_steps as steps
 from filepipe.channels.one_by_one import OneByOne, ToTheEnd
+from filepipe.channels.opened import idle_drafts
 from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_plan import plan_of
 from filepipe.channels.upload_session import Session
@@ -46,6 +48,7 @@ class Sessions:
             await session.draft.close()
         else:
             self._open[session.id] = session
+            self._rest_oldest()
 
     @contextlib.asynccontextmanager
     async def using(self, upload: Upload) -> AsyncIterator[Session]:
@@ -55,8 +58,11 @@ class Sessions:
         """
         while (session := self._open.get(upload.id)) is None:
             await self._jobs.do(self._opened(upload))
-        with session.used():
-            yield session
+        try:
+            with session.used():
+                yield session
+        finally:
+            self._rest_oldest()
 
     async def _opened(self, upload: Upload) -> None:
         async with self._turns.turn(upload.id):
@@ -101,13 +107,26 @@ class Sessions:
     async def rest(self, seconds: float) -> int:
         """Close what nobody has used for so long; how many that were."""
         limit = time.monotonic() - seconds
-        resting = [session for session in self._open.values() if session.unused_since(limit)]
+        resting = self._unused_since(limit)
         for session in resting:
-            async with self._turns.turn(session.id):
-                if self._open.get(session.id) is session and session.unused_since(limit):
-                    del self._open[session.id]
-                    await session.draft.close()
+            await self._rest(session, limit)
         return len(resting)
+
+    def _rest_oldest(self) -> None:
+        """Let those go that have been unused for longest, where too many are open."""
+        unused = self._unused_since(time.monotonic())
+        for session in unused[: max(0, len(unused) - idle_drafts())]:
+            self._jobs.start(self._rest(session, time.monotonic()))
+
+    def _unused_since(self, limit: float) -> list[Session]:
+        unused = [session for session in self._open.values() if session.unused_since(limit)]
+        return sorted(unused, key=lambda session: session.left)
+
+    async def _rest(self, session: Session, limit: float) -> None:
+        async with self._turns.turn(session.id):
+            if self._open.get(session.id) is session and session.unused_since(limit):
+                del self._open[session.id]
+                await session.draft.close()
 
     async def cut(self, failure: FilepipeError) -> None:
         """End everybody, and open nothing any more; what is acknowledged stays."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from filepipe.channels import offset_session, offset_sessions
+from filepipe.channels import offset_session, opened
 from filepipe.errors import Broken, Conflict, DiskFull, StorageFailed
 from filepipe.keys import Key
 from filepipe.records import offsets
@@ -156,10 +156,12 @@ async def test_drafts_that_nobody_uses_are_closed(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for some; they are opened again when somebody comes."""
-    monkeypatch.setattr(offset_sessions, "IDLE", 1)
+    monkeypatch.setattr(opened, "MOST_IDLE", 1)
     shelf = MemoryShelf()
     world = await World.open(path, shelf)
     made = [await world.begin(10, key=f"k{number}") for number in range(3)]
+    await world.uploads._jobs.settle()
+    assert shelf.open_drafts == [made[2].handle]
     for upload in made:
         await world.append(upload, 0, b"01234")
     await world.uploads._jobs.settle()

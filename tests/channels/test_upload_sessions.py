@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from filepipe.channels import opened
 from filepipe.channels.channel import Reader
 from filepipe.errors import Draining, StorageFailed
 from filepipe.testing import turns
@@ -43,6 +44,23 @@ async def test_what_nobody_uses_is_closed(world: World) -> None:
     assert await world.uploads.rest(0.0) == 1
     assert (await world.uploads.complete(upload.id)).status == "complete"
     assert world.shelf.named == {"name": BODY}
+
+
+async def test_not_much_that_nobody_uses_stays_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has been unused for longest is closed, at once, and opened again when somebody comes."""
+    monkeypatch.setattr(opened, "MOST_IDLE", 1)
+    uploads = [await world.begin(BODY) for _ in range(3)]
+    await world.uploads._jobs.settle()
+    assert world.shelf.open_drafts == [uploads[2].handle]
+    for upload in uploads:
+        await world.put(upload, 1, BODY[9:18])
+        await world.uploads._jobs.settle()
+        assert world.shelf.open_drafts == [upload.handle]
+    for upload in uploads:
+        await world.put_all(upload, BODY)
+        assert (await world.uploads.complete(upload.id)).status == "complete"
 
 
 @pytest.mark.parametrize("who", ["sender", "reader", "finisher"])

@@ -10,6 +10,9 @@ import pytest
 
 from tests.conftest import Daemon, curl, eventually, read_all
 from tests.scenarios.peers import MIB, at_rest, body_of, descriptors, put, sha
+from tests.scenarios.resumable.peer import Client
+from tests.scenarios.tus.wire import Wire
+from tests.scenarios.uploads.api import ENVIRONMENT, Api
 
 BODY = body_of(3 * MIB)
 
@@ -65,3 +68,21 @@ def test_more_files_than_descriptors(starved: Daemon) -> None:
     assert sha(curl(starved.url("/0")).stdout) == sha(BODY)
     eventually(lambda: len(starved.state()["keys"]) == len(statuses) - 1)
     starved.assert_clean_log()
+
+
+def test_more_uploads_than_descriptors(start: Start) -> None:
+    """An upload that nobody sends needs none for long: any number may be open, and goes on."""
+    if shutil.which("prlimit") is None:
+        pytest.skip("prlimit is not installed")
+    daemon = start(env=ENVIRONMENT, prefix=["prlimit", "--nofile=72:72"])
+    api, client, wire = Api(daemon, listener=0), Client(daemon), Wire(daemon)
+    in_parts = [api.begin(b"in parts") for _ in range(80)]
+    locations = [client.begin(b"resum").location for _ in range(80)]
+    by_tus = [wire.create(3) for _ in range(80)]
+    for made, location, upload in zip(in_parts, locations, by_tus, strict=True):
+        made.put_all()
+        assert made.complete().status == 200
+        assert client.append(location, 5, b"able", complete=True).status == 200
+        assert upload.patch(b"tus", 0).status == 204
+    assert descriptors(daemon) < 60
+    daemon.assert_clean_log()

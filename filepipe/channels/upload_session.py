@@ -13,14 +13,12 @@ from filepipe.channels.channel import Channel, Kind, Metadata
 from filepipe.channels.one_by_one import ToTheEnd
 from filepipe.channels.part_senders import PartSenders
 from filepipe.channels.retention import Retention
+from filepipe.channels.upload_bodies import Hashed, gathered, measured
 from filepipe.channels.upload_placing import Placed, Placing, hashed_behind
 from filepipe.chunks import Plan
 from filepipe.errors import BadRequest, Broken, FilepipeError, StorageFailed
 from filepipe.keys import Key
 from filepipe.storage.interface import Blob, Draft, FileDraft, Kept, PartDraft
-
-WRITE_SIZE = 128 * 1024
-"""Bytes that are gathered before a thread writes and hashes them."""
 
 READ_SIZE = 1024 * 1024
 """Bytes of one read while a whole is verified."""
@@ -292,62 +290,3 @@ def _ignore_blob(blob: Blob) -> None:
 
 def _ignore(channel: Channel) -> None:
     """Nobody finds it by a key, so nobody has to be told."""
-
-
-async def digest_of(body: AsyncIterable[bytes], size: int) -> str:
-    """The SHA-256 of a body that has to have `size` bytes. Raises `BadRequest` if it has not."""
-    digest = hashlib.sha256()
-    async for piece in gathered(measured(body, size)):
-        await asyncio.to_thread(digest.update, piece)
-    return digest.hexdigest()
-
-
-async def measured(body: AsyncIterable[bytes], size: int) -> AsyncIterator[bytes]:
-    """The chunks of `body`; raises `BadRequest` as soon as it cannot have `size` bytes."""
-    got = 0
-    async for chunk in body:
-        got += len(chunk)
-        if got > size:
-            raise BadRequest(f"Part size mismatch: expected {size}, got more")
-        yield chunk
-    if got < size:
-        raise BadRequest(f"Part size mismatch: expected {size}, got {got}")
-
-
-class Hashed:
-    """The pieces of a body; each is hashed while whoever takes them is at it."""
-
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
-        self._pieces = pieces
-        self._digest = hashlib.sha256()
-        self._hashing: asyncio.Future[None] | None = None
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._pieces:
-            await self._settle()
-            hashing = asyncio.to_thread(self._digest.update, piece)
-            self._hashing = asyncio.ensure_future(hashing)
-            yield piece
-
-    async def hexdigest(self) -> str:
-        """Of all pieces, also where whoever took them left with the last one in hand."""
-        await self._settle()
-        return self._digest.hexdigest()
-
-    async def _settle(self) -> None:
-        if self._hashing is not None:
-            await asyncio.shield(self._hashing)
-
-
-async def gathered(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes in pieces of about `WRITE_SIZE`."""
-    chunks: list[bytes] = []
-    held = 0
-    async for chunk in body:
-        chunks.append(chunk)
-        held += len(chunk)
-        if held >= WRITE_SIZE:
-            yield b"".join(chunks)
-            chunks, held = [], 0
-    if held:
-        yield b"".join(chunks)

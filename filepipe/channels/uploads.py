@@ -23,10 +23,11 @@ from filepipe.channels.channel import Channel, Metadata
 from filepipe.channels.one_by_one import ToTheEnd
 from filepipe.channels.shelves import Shelves
 from filepipe.channels.upload_activity import UploadActivity
+from filepipe.channels.upload_bodies import digest_of
 from filepipe.channels.upload_files import Files
 from filepipe.channels.upload_plan import UploadRules, Wanted, new_record, plan_of
 from filepipe.channels.upload_queries import UploadQueries
-from filepipe.channels.upload_session import Session, digest_of
+from filepipe.channels.upload_session import Session
 from filepipe.channels.upload_sessions import Sessions
 from filepipe.errors import (
     BadRequest,

@@ -1,17 +1,17 @@
-"""The engine of uploads against a model, over restarts and crashes; and what measures a body."""
+"""The engine of uploads against a model, over restarts and crashes."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -22,7 +22,6 @@ from hypothesis.stateful import (
     rule,
 )
 
-from filepipe.channels.upload_session import Hashed, digest_of, gathered, measured
 from filepipe.errors import BadRequest, Busy, NotFound
 from filepipe.records.uploads import Upload
 from filepipe.testing import turns
@@ -30,48 +29,6 @@ from tests.channels.memory_shelf import MemoryShelf
 from tests.channels.uploading import RULES, World, part_of
 
 T = TypeVar("T")
-
-
-async def chunks(pieces: list[bytes]) -> AsyncIterator[bytes]:
-    """A body in these pieces."""
-    for piece in pieces:
-        yield piece
-
-
-@given(st.lists(st.binary(max_size=9), max_size=9), st.integers(0, 40))
-@settings(deadline=None, max_examples=50)
-def test_a_body_has_its_size_or_is_refused(pieces: list[bytes], size: int) -> None:
-    """However it is cut; of what fits every byte is hashed."""
-    whole = b"".join(pieces)
-
-    async def run() -> None:
-        if len(whole) == size:
-            assert await digest_of(chunks(pieces), size) == hashlib.sha256(whole).hexdigest()
-            return
-        with pytest.raises(BadRequest, match=f"expected {size}"):
-            await digest_of(chunks(pieces), size)
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize("piece", [1, 100_000, 262_144, 300_000])
-async def test_pieces_are_gathered(piece: int) -> None:
-    """Into fewer ones, with all their bytes in order."""
-    body = bytes(range(256)) * 4000
-    pieces = [body[at : at + piece] for at in range(0, len(body), piece)] if piece > 1 else [body]
-    got = [chunk async for chunk in gathered(measured(chunks(pieces), len(body)))]
-    assert b"".join(got) == body
-    assert len(got) <= len(pieces)
-
-
-async def test_who_leaves_with_the_last_piece() -> None:
-    """Every piece is in the hash all the same, as of a server that answers at the last byte."""
-    pieces = [bytes([number]) * 300_000 for number in range(5)]
-    hashed = Hashed(chunks(pieces))
-    taking = aiter(hashed)
-    for piece in pieces:
-        assert await anext(taking) == piece
-    assert await hashed.hexdigest() == hashlib.sha256(b"".join(pieces)).hexdigest()
 
 
 @dataclass

@@ -49,6 +49,23 @@ def test_limits(small: Api) -> None:
     small.daemon.assert_clean_log()
 
 
+def test_each_has_its_own_number(small: Api) -> None:
+    """Whoever has the key, and whoever has none: neither fills the other's."""
+    everybody = Api(small.daemon, 0)
+    fields = {"Upload-Complete": "?0", "Upload-Length": "5"}
+    tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "5"}
+    for number in range(2):
+        small.begin(b"x")
+        assert everybody.call("PUT", f"/open-{number}", b"", fields).status == 201
+    assert small.init(filename="f", total_size=1).status == 507
+    assert everybody.ask("POST", "/files/", b"", tus).status == 507
+    assert everybody.call("PUT", "/open-2", b"", fields).status == 507
+    assert small.made[0].cancel().status == 200
+    assert everybody.call("PUT", "/open-2", b"", fields).status == 507
+    assert everybody.ask("POST", "/files/", b"", tus).status == 201
+    small.daemon.assert_clean_log()
+
+
 def test_fixed_sizes(odd: Api) -> None:
     """For clients that know the size of a part by heart: each is as large as it may be."""
     made = odd.begin(body_of(2 * MIB + 7), "name")

@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from os import environ
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
@@ -73,12 +74,13 @@ class Bucket:
         self._life = contextlib.AsyncExitStack()
         self._client: Any = None
         self._http: ClientSession | None = None
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._conditional = True
 
     async def _opened(self) -> Any:
         async with self._opening:
             if self._client is None:
-                self._http = self._http or await self._life.enter_async_context(_connections())
+                self._http = self._http or await self._life.enter_async_context(self._connections())
                 creating = self._session.create_client("s3", **_options(self._place))
                 with _translated():
                     self._client = await self._life.enter_async_context(creating)
@@ -87,7 +89,25 @@ class Bucket:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._life.aclose()
-        await asyncio.sleep(0)  # the connections are closed a turn later
+        for made in self._sockets:  # one that was given up may still have bytes that nobody takes
+            with contextlib.suppress(OSError):
+                made.shutdown(socket.SHUT_RDWR)
+        for _ in range(3):  # turns until the last of them is closed
+            await asyncio.sleep(0)
+
+    def _connections(self) -> ClientSession:
+        timeout = ClientTimeout(total=None, sock_connect=10.0)
+        connector = TCPConnector(limit=CONNECTIONS, socket_factory=self._impatient)
+        return ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+
+    def _impatient(self, address: AddrInfoType) -> socket.socket:
+        """A socket that the kernel closes when its last bytes are not taken: nobody waits then."""
+        made = socket.socket(*address[:3])
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL * 1000))
+        made.setblocking(False)
+        self._sockets.add(made)
+        return made
 
     async def _call(self, operation: str, **arguments: Any) -> Any:
         client = await self._opened()
@@ -254,21 +274,6 @@ def _session() -> Any:
     for name in ("service-2", "endpoint-rule-set-1", "paginators-1"):
         loader.load_service_model("s3", name)
     return session
-
-
-def _connections() -> ClientSession:
-    timeout = ClientTimeout(total=None, sock_connect=10.0)
-    connector = TCPConnector(limit=CONNECTIONS, socket_factory=_impatient)
-    return ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
-
-
-def _impatient(address: AddrInfoType) -> socket.socket:
-    """A socket that the kernel closes when its last bytes are not taken, as nobody waits for it."""
-    made = socket.socket(*address[:3])
-    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALL * 1000))
-    made.setblocking(False)
-    return made
 
 
 def _options(place: Place) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from tests.conftest import Daemon, curl, eventually, read_all, start_curl
+from tests.conftest import Daemon, curl, eventually, read_all
 from tests.scenarios.answers import assert_refused, parse, raw
 from tests.scenarios.peers import MIB, Download, Upload
 
@@ -91,11 +91,10 @@ def test_silent_clients_beyond_the_limit_of_files(start: Start) -> None:
 def test_waiting_readers_count(start: Start) -> None:
     """Whoever waits holds a connection, and gives it back."""
     daemon = start("--max-connections", "2", "--wait", "50")
-    waiting = [start_curl(daemon.url(f"/k{i}")) for i in range(2)]
+    waiting = [Download(daemon, f"/k{i}") for i in range(2)]  # connected before anybody else asks
     eventually(lambda: version(daemon) == 503)
     for reader in waiting:
-        reader.kill()
-        reader.communicate()
+        reader.reset()
     eventually(lambda: version(daemon) == 200)
     eventually(lambda: daemon.state()["waiting_readers"] == 0)
     answer = parse(daemon.talk(raw("GET /a//b HTTP/1.1")))

@@ -176,13 +176,17 @@ async def test_the_repair(server: Server, reopen: Open, how: str) -> None:
         assert await draft.read(0, 1) == BODY[:1]
         assert isinstance(draft, PartDraft)
         server.at, server.how, server.steps = step, how, 0
+        stored = False
         try:
             await draft.store(1, 4 * UNIT, streamed(other))
+            stored = True
+            await draft.publish(NAME, unique=True, size=SIZE)
         except (Crash, FilepipeError):
             server.at = 0
             draft = await reopen().reopen("a", SIZE)
             assert isinstance(draft, PartDraft)
-            await draft.store(1, 4 * UNIT, streamed(other))
+            if not stored:
+                await draft.store(1, 4 * UNIT, streamed(other))
         steps, server.at = server.steps, 0
         assert await draft.publish(NAME, unique=True, size=SIZE) == str(NAME)
         await draft.discard()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import random
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,11 @@ class Bucket:
         """An object of somebody else."""
         self._client.put_object(Bucket=BUCKET, Key=self._prefix + name, Body=body)
 
+    def clear(self) -> None:
+        """Remove every object."""
+        for name in self.names():
+            self._client.delete_object(Bucket=BUCKET, Key=self._prefix + name)
+
     def read(self, name: str) -> bytes:
         """The bytes of an object."""
         found = self._client.get_object(Bucket=BUCKET, Key=self._prefix + name)
@@ -66,7 +72,7 @@ def proxy(s3_server: S3) -> Iterator[Proxy]:
 @pytest.fixture(scope="module")
 def place(s3_server: S3, proxy: Proxy) -> S3:
     """The folder of the bucket that the daemon of this module has."""
-    return S3(proxy.endpoint, "daemon")
+    return S3(proxy.endpoint, uuid.uuid4().hex)
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +96,14 @@ def running(place: S3, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dae
 
 
 @pytest.fixture
-def api(running: Daemon, proxy: Proxy) -> Iterator[Api]:
+def api(running: Daemon, proxy: Proxy, bucket: Bucket) -> Iterator[Api]:
     """The API; what a test leaves is removed, also at the server."""
     api = Api(running)
     yield api
     proxy.harms.clear()
     for made in api.made:
         made.cancel()
+    bucket.clear()
 
 
 def again(api: Api, place: S3) -> None:
@@ -177,7 +184,6 @@ def test_names_that_are_taken(api: Api, bucket: Bucket) -> None:
     over = api.upload(b"over", "late.txt", overwrite=True)
     assert bucket.read("late.txt") == b"over"
     assert over.content().body == b"over"
-    bucket.put("taken.txt", b"")
 
 
 def test_cancelling(api: Api, bucket: Bucket) -> None:

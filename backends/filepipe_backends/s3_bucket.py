@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from os import environ
 from typing import Any, NamedTuple
@@ -97,8 +98,12 @@ class Bucket:
 
     def _connections(self) -> ClientSession:
         timeout = ClientTimeout(total=None, sock_connect=10.0)
-        connector = TCPConnector(limit=CONNECTIONS, socket_factory=self._impatient)
-        return ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+        trusted = ssl.create_default_context(cafile=environ.get("AWS_CA_BUNDLE") or None)
+        connector = TCPConnector(limit=CONNECTIONS, socket_factory=self._impatient, ssl=trusted)
+        # proxies, and what is not to go through them, are those of Amazon's tools
+        return ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False, trust_env=True
+        )
 
     def _impatient(self, address: AddrInfoType) -> socket.socket:
         """A socket that the kernel closes when its last bytes are not taken: nobody waits then."""

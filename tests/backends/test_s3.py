@@ -114,6 +114,19 @@ def test_a_bucket_has_a_name(location: str, tmp_path: Path) -> None:
         S3Shelf(location, tmp_path)
 
 
+@pytest.mark.parametrize("options", [{"checksums": "when_supported"}, {"addressing": "path"}])
+async def test_ways_of_speaking(s3: S3, tmp_path: Path, options: dict[str, str]) -> None:
+    """What a server may need to be told does not change what is kept."""
+    body = os.urandom(6 * MIB)
+    async with opened(lambda: S3Shelf(s3.location(**options), tmp_path)) as shelf:
+        for number, name in enumerate((None, PurePosixPath("b"))):
+            draft = await shelf.begin(f"u{number}", len(body), name)
+            await fill(draft, body)
+            path = await draft.publish(name or PurePosixPath("a"), unique=True, size=len(body))
+            await draft.discard()
+            assert await content(shelf, path) == body
+
+
 @pytest.mark.parametrize("option", ["account", "secret"])
 def test_half_an_account(option: str, tmp_path: Path) -> None:
     """It is a wrong setting, and not one that is looked for elsewhere."""

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterable, AsyncIterator
 
+from filepipe.channels.upload_placing import Placed, Placing
 from filepipe.errors import Broken, Busy, FilepipeError
 
 SILENT = 15.0
@@ -24,16 +25,50 @@ class _Sender:
         self.replaced = False
         self.waits_since: float | None = time.monotonic()
 
-    async def heard(self, body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        """What it sends, as it comes."""
-        async for chunk in body:
-            self.waits_since = None
-            yield chunk
-            self.waits_since = time.monotonic()
-        self.waits_since = None
+    def came(self) -> None:
+        """More of it is there, and the next is waited for."""
+        self.waits_since = time.monotonic()
 
     def is_silent(self) -> bool:
         return self.waits_since is not None and time.monotonic() - self.waits_since >= SILENT
+
+
+class _Heard:
+    """What a sender sends, as it comes."""
+
+    def __init__(self, sender: _Sender, body: AsyncIterable[bytes]) -> None:
+        self._sender = sender
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            self._sender.waits_since = None
+            yield chunk
+            self._sender.came()
+        self._sender.waits_since = None
+
+
+class _HeardPlacing(_Heard):
+    """The same of a body that the kernel can write to its place."""
+
+    def __init__(self, sender: _Sender, body: Placing) -> None:
+        super().__init__(sender, body)
+        self._placing = body
+
+    def can_place(self, size: int) -> bool:
+        return self._placing.can_place(size)
+
+    async def place(self, placed: Placed) -> bool:
+        self._sender.came()
+        placed.on_growth = self._sender.came
+        try:
+            return await self._placing.place(placed)
+        finally:
+            self._sender.waits_since = None
+
+
+def _heard(sender: _Sender, body: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+    return _HeardPlacing(sender, body) if isinstance(body, Placing) else _Heard(sender, body)
 
 
 class PartSenders:
@@ -51,7 +86,7 @@ class PartSenders:
     @contextlib.asynccontextmanager
     async def sending(
         self, number: int, body: AsyncIterable[bytes]
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
+    ) -> AsyncIterator[AsyncIterable[bytes]]:
         """Be the only one who sends part `number`, and have what comes of its body.
 
         Raises `Busy`, also when a silent one was ended, who has to let go first; inside, why it was
@@ -66,7 +101,7 @@ class PartSenders:
         self._idle.clear()
         try:
             async with sender.life:
-                yield sender.heard(body)
+                yield _heard(sender, body)
         except TimeoutError:
             if not sender.life.expired():
                 raise

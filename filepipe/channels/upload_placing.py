@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from filepipe.errors import StorageFailed
@@ -25,6 +25,8 @@ class Placed:
         self.fd = fd
         self.position = position
         self.end = end
+        self.on_growth: Callable[[], None] = _nothing
+        """Called when more is there."""
         self._draft = draft
         self._hashed = position
         self._digest = hashlib.sha256()
@@ -45,6 +47,7 @@ class Placed:
         """All before `position` is in the file."""
         self.position = position
         self._news.set()
+        self.on_growth()
 
     def give_up(self) -> None:
         """No more comes."""
@@ -77,6 +80,10 @@ class Placed:
                 raise StorageFailed("the storage failed: a draft is shorter than it was")
             self._digest.update(buffer[:got])
             at += got
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from filepipe.channels.channel import Channel, Kind, Metadata
@@ -76,7 +76,7 @@ class Session:
 
     def writing(
         self, number: int, body: AsyncIterable[bytes]
-    ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[bytes]]:
+    ) -> contextlib.AbstractAsyncContextManager[AsyncIterable[bytes]]:
         """Be the only one who sends part `number`. Raises `Busy`, and why it was ended."""
         return self._senders.sending(number, body)
 

@@ -30,6 +30,9 @@ from filepipe.web.stall import Watch
 SMALL = 64 * 1024
 """Bytes of an object that goes out in one write with its head."""
 
+BUFFERED = 64 * 1024
+"""Bytes of one write of what aiohttp has read already: all of it at once is held twice."""
+
 FLUSH = 5.0
 """Seconds that a cut connection gets to deliver what is already in its write buffer."""
 
@@ -158,7 +161,7 @@ class Pumps:
         Reading a buffer empty resumes the transport.
         """
         while True:
-            data = request.content.read_nowait()
+            data = request.content.read_nowait(BUFFERED)
             transport.pause_reading()
             if not data:
                 break

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 
 from filepipe.channels import part_senders
 from filepipe.channels.part_senders import PartSenders
+from filepipe.channels.upload_placing import Placed, Placing
 from filepipe.errors import Broken, Busy, Gone
+from filepipe.storage.interface import Draft
 
 
 async def _comes(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -93,3 +96,48 @@ async def test_everybody_is_ended() -> None:
     for sending in (first, _take(senders, _comes(b"y"))):
         with pytest.raises(Gone, match="it was cancelled"):
             await sending
+
+
+class _Places:
+    """A body that the kernel writes, in which the sender says something now and then."""
+
+    def __init__(self) -> None:
+        self.speaking = True
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        raise AssertionError("it is placed")
+        yield b""
+
+    def can_place(self, size: int) -> bool:
+        return size == 9
+
+    async def place(self, placed: Placed) -> bool:
+        while True:
+            if self.speaking:
+                placed.reached(placed.position)
+            await asyncio.sleep(0.01)
+
+
+async def test_a_silent_one_whose_bytes_the_kernel_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is known by what reaches the file; one that speaks is not ended."""
+    monkeypatch.setattr(part_senders, "SILENT", 0.05)
+    senders, body = PartSenders(), _Places()
+
+    async def take() -> None:
+        async with senders.sending(0, body) as heard:
+            assert isinstance(heard, Placing)
+            assert heard.can_place(9)
+            await heard.place(Placed(cast(Draft, None), -1, 0, 9))
+
+    first = asyncio.create_task(take())
+    await asyncio.sleep(0.15)
+    with pytest.raises(Busy):
+        await _take(senders, _comes(b"y"))
+    await asyncio.sleep(0.01)
+    assert not first.done()
+    body.speaking = False
+    await asyncio.sleep(0.1)
+    with pytest.raises(Busy):
+        await _take(senders, _comes(b"y"))
+    with pytest.raises(Broken, match="another sender"):
+        await first

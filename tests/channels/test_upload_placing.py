@@ -86,6 +86,8 @@ async def test_parts_at_their_places(uploads: Uploads, tmp_path: Path) -> None:
     )
     for part, data in ((done[0][0], BODY[SIZE:]), (done[1][0], BODY[:SIZE])):
         assert part.sha256 == hashlib.sha256(data).hexdigest()
+    assert second.begun, "the kernel was not asked"
+    assert not first.begun
     await uploads.complete(upload.id)
     assert (tmp_path / "objects" / "f").read_bytes() == BODY
 

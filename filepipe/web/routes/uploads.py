@@ -163,6 +163,7 @@ class UploadsFront:
             webhook_url=init.webhook_url,
         )
         upload = await self._uploads.begin(principal, wanted)
+        await _load_tokens()  # before many parts come at once and wait for it
         tokens = self._mint(upload, range(upload.total_parts))
         return _json(uploads_api.init_answer(upload, tokens))
 
@@ -191,8 +192,7 @@ class UploadsFront:
             raise BadRequest(f"Invalid URL: part `{number_text}` is not a number")
         number = int(number_text)
         token = _bearer(request)
-        if not part_tokens.loaded():
-            await asyncio.to_thread(part_tokens.load)
+        await _load_tokens()
         part_tokens.verify(self._access.jwt_secret, token, upload_id, number)
         upload = await self._uploads.find(upload_id)
         if number >= upload.total_parts:
@@ -299,6 +299,11 @@ def _checked_id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise NotFound("there is no such upload")
     return text
+
+
+async def _load_tokens() -> None:
+    if not part_tokens.loaded():
+        await asyncio.to_thread(part_tokens.load)
 
 
 def _bearer(request: web.BaseRequest) -> str:

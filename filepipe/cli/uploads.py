@@ -145,7 +145,12 @@ def _with_client(server: Uploader, ask: Callable[[Client], Awaitable[None]]) -> 
 
 def _row(info: UploadInfo) -> tuple[str, ...]:
     path = info.final_path or info.path
-    return (info.id, info.status, format_size(info.size), info.expires_at or "", path)
+    return (info.id, info.status, format_size(info.size), _expiry(info) or "never", path)
+
+
+def _expiry(info: UploadInfo) -> str | None:
+    """When it is removed; what is complete stays, whatever the server says of it."""
+    return None if info.status == "complete" else info.expires_at
 
 
 def _facts(info: UploadInfo) -> list[tuple[str, str]]:
@@ -156,7 +161,7 @@ def _facts(info: UploadInfo) -> list[tuple[str, str]]:
         "status": info.status,
         "parts": f"{info.uploaded_parts} of {info.total_parts}",
         "error": info.error,
-        "expires": info.expires_at,
+        "expires": _expiry(info),
     }
     return [(name, value) for name, value in facts.items() if value]
 

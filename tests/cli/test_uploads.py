@@ -37,10 +37,14 @@ def test_from_the_list_to_the_end(uploader: UploadShell) -> None:
 
 
 def test_a_complete_one_goes_with_its_file(uploader: UploadShell) -> None:
-    """It has no tokens any more."""
+    """It has no tokens any more, and no time at which it would be removed."""
     (uploader.folder / "done").write_bytes(b"x")
     uploader.run("upload", "done")
     (told,) = [told for told in uploader.told("ls") if told["path"] == "done"]
+    rows = uploader.run("uploads", "ls")[1].decode().splitlines()
+    (row,) = [row.split() for row in rows if told["file_id"] in row]
+    assert (row[1], row[-2:]) == ("complete", ["never", "done"])
+    assert b"expires" not in uploader.run("uploads", "status", told["file_id"])[1]
     code, _, err = uploader.run("uploads", "tokens", told["file_id"])
     assert (code, err) == (1, "filepipe: Upload is already complete (409)\n")
     assert uploader.run("uploads", "rm", told["file_id"])[0] == 0

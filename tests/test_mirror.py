@@ -16,6 +16,7 @@ ELSEWHERE = {
     "backends/filepipe_backends/smb_wire.py": "tests/backends/test_smb_link.py",
     "backends/filepipe_backends/s3_bucket.py": "tests/backends/test_s3_faults.py",
     "backends/filepipe_backends/s3_objects.py": "tests/backends/test_s3_faults.py",
+    "backends/filepipe_backends/s3_room.py": "tests/backends/test_s3_crashed.py",
     "backends/filepipe_backends/s3_sending.py": "tests/backends/test_s3_faults.py",
     "backends/filepipe_backends/s3_copies.py": "tests/backends/test_s3.py",
     "backends/filepipe_backends/s3_drafts.py": "tests/backends/test_s3.py",

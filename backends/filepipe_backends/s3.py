@@ -14,11 +14,12 @@ from urllib.parse import parse_qs, quote, unquote
 from filepipe.errors import ConfigError, FilepipeError, NotFound, StorageFailed
 from filepipe.storage.interface import Traits
 from filepipe_backends.s3_bucket import Bucket, Place
-from filepipe_backends.s3_drafts import Draft, PartsDraft, Room, new_mark, opened
+from filepipe_backends.s3_drafts import Draft, PartsDraft, new_mark, opened
 from filepipe_backends.s3_growing import GrowingDraft
 from filepipe_backends.s3_names import GONE, Names
 from filepipe_backends.s3_notes import Note, Notes
 from filepipe_backends.s3_objects import S3Object
+from filepipe_backends.s3_room import Room
 
 THREADS = 4
 """Enough for small files."""
@@ -83,6 +84,7 @@ class S3Shelf:
         except BaseException:
             await draft.discard()
             raise
+        await room.tidy()
         return draft
 
     async def _is_free(self, path: str) -> bool:

@@ -12,72 +12,20 @@ Rule 2: what is noted here is noted before it is done at the server.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
-from typing import ParamSpec, TypeVar
 
 from filepipe.errors import Conflict, FilepipeError, NotFound, StorageFailed
-from filepipe_backends.calls import translated
-from filepipe_backends.s3_bucket import Bucket, Taken
+from filepipe_backends.s3_bucket import Taken
 from filepipe_backends.s3_copies import copy
-from filepipe_backends.s3_names import GONE, Names
-from filepipe_backends.s3_notes import Note, Notes
+from filepipe_backends.s3_names import GONE
+from filepipe_backends.s3_notes import Note
 from filepipe_backends.s3_objects import S3Object
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from filepipe_backends.s3_room import Room
 
 OTHER = "the storage failed: it does not have what was stored"
-
-
-class Room:
-    """What drafts share: the bucket, its names, the notes, and threads for the notes."""
-
-    def __init__(
-        self, bucket: Bucket, names: Names, notes: Notes, pool: ThreadPoolExecutor
-    ) -> None:
-        self.bucket = bucket
-        self.names = names
-        self.notes = notes
-        self._pool = pool
-
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call what may block on a thread; its OSError comes back translated."""
-        call = asyncio.wrap_future(self._pool.submit(function, *args, **kwargs))
-        try:
-            await asyncio.wait({call})
-        except asyncio.CancelledError:
-            # what comes next must not find it half done; it is a matter of a moment
-            await asyncio.wait({call})
-            raise
-        try:
-            return call.result()
-        except OSError as error:
-            raise translated(error) from error
-
-    async def has(self, key: str, mark: str, size: int) -> bool:
-        """Whether the object is there that bears this mark."""
-        found = await self.bucket.look(key)
-        return found is not None and found.owner == mark and found.size == size
-
-    async def drop(self, handle: str, note: Note) -> None:
-        """Remove what there is of a draft; an object that has its name stays."""
-        own = self.names.draft(handle)
-        if note.name is None:
-            for upload in await self.bucket.begun(own):
-                await self.bucket.abort(own, upload)
-            await self.bucket.remove(own)
-        elif note.path is None:
-            uploads = [note.upload] if note.upload else await self.bucket.begun(note.key)
-            others = await self.run(self.notes.all)
-            del others[handle]
-            for upload in {*uploads} - {other.upload for other in others.values()}:
-                await self.bucket.abort(note.key, upload)
-        if note.copying is not None:
-            await self.bucket.abort(*note.copying)
-        await self.run(self.notes.drop, handle)
 
 
 def new_mark(handle: str) -> str:
@@ -270,12 +218,14 @@ class Draft:
     # -- the end
 
     async def discard(self) -> None:
-        """Remove what has no name; what cannot be removed now is at the next start."""
+        """Remove what has no name; what cannot be removed now is when the next one begins."""
         await self.close()
         try:
             await self.room.drop(self.handle, self.note)
         except FilepipeError:
-            return  # the note stays, and so the draft is one of those that a crash left
+            self.note.given_up = self.room.leftovers = True
+            with contextlib.suppress(FilepipeError):
+                await self.keep()
 
     async def close(self) -> None:
         """Let go of what is being read."""

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Iterable
 from filepipe.errors import StorageFailed, Unavailable
 from filepipe_backends import s3_segments as segments
 from filepipe_backends.s3_bucket import ATTEMPTS
-from filepipe_backends.s3_drafts import Draft, Room
+from filepipe_backends.s3_drafts import Draft
 from filepipe_backends.s3_names import GONE
 from filepipe_backends.s3_notes import Note
+from filepipe_backends.s3_room import Room
 from filepipe_backends.s3_segments import Segment, segment_at, segments_of
 
 AT_ONCE = 4

@@ -37,6 +37,8 @@ class Note:
     """The key and the upload of a copy that takes several requests."""
     path: str | None = None
     """The path that was given."""
+    given_up: bool = False
+    """Whether only what is left of it is to be removed."""
 
 
 class Part(NamedTuple):
@@ -76,7 +78,8 @@ class Notes:
 
     def claimed(self) -> set[str]:
         """The names that drafts are to get, and nobody else."""
-        return {note.name for note in self.all().values() if note.name is not None}
+        found = self.all().values()
+        return {note.name for note in found if note.name is not None and not note.given_up}
 
     def write(self, handle: str, note: Note) -> None:
         """Keep the note, durably and in one step."""

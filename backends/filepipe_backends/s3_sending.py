@@ -63,18 +63,24 @@ class Sending:
         return etag
 
     async def _watched(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The body, a piece late: the last one goes when it is known that all is well with it."""
         now = asyncio.get_running_loop().time
+        held = b""
         self._patience.reschedule(None)  # it is the sender that we wait for
         try:
             async for piece in body:
-                self._sent += len(piece)
-                self._patience.reschedule(now() + STALL)
-                yield piece
-                self._patience.reschedule(None)
+                if held:
+                    self._sent += len(held)
+                    self._patience.reschedule(now() + STALL)
+                    yield held
+                    self._patience.reschedule(None)
+                held = piece
         except Exception as error:
             self._failure = error
             raise
+        self._sent += len(held)
         self._patience.reschedule(now() + STALL)
+        yield held
 
 
 def _judged(status: int, text: str, headers: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from filepipe.errors import FilepipeError, StorageFailed, Unavailable
+from filepipe.errors import BadRequest, FilepipeError, StorageFailed, Unavailable
 from filepipe.storage.interface import PartDraft, Shelf
 from filepipe.testing.shelf_steps import MIB, content, fill, store, streamed
 from filepipe_backends import s3_bucket, s3_copies, s3_sending
@@ -238,6 +238,44 @@ async def test_a_sender_who_leaves(shelf: Shelf) -> None:
     await fill(draft, BODY)
     await draft.publish(NAME, unique=True, size=len(BODY))
     await draft.discard()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_a_body_that_does_not_end_well(shelf: Shelf, at_once: bool) -> None:
+    """What is wrong behind the last byte that was announced is known before that is sent."""
+    draft = await shelf.begin("a", len(BODY), NAME)
+    assert isinstance(draft, PartDraft)
+
+    async def too_long() -> AsyncIterator[bytes]:
+        for start in range(0, len(BODY), len(BODY) if at_once else MIB):
+            yield BODY[start : start + (len(BODY) if at_once else MIB)]
+        raise BadRequest("more than was announced")
+
+    with pytest.raises(BadRequest):
+        await draft.store(0, len(BODY), too_long())
+    with pytest.raises(StorageFailed):
+        await draft.publish(NAME, unique=True, size=len(BODY))
+    await draft.discard()
+
+
+async def test_leftovers_of_bad_times(shelf: Shelf, proxy: Proxy) -> None:
+    """What began, or ended, while the server was away claims no name, and goes when it is back."""
+    kept = await shelf.begin("kept", len(BODY), NAME)
+    harms = [proxy.harm("reset", method, times=99) for method in ("GET", "POST", "DELETE")]
+    with pytest.raises(Unavailable):
+        await shelf.begin("new", len(BODY), PurePosixPath("other"))
+    await kept.discard()
+    assert await shelf.drafts() == ["kept", "new"]
+    for harm in harms:
+        harm.times = 0
+    for upload_id, name in (("a", NAME), ("b", PurePosixPath("other"))):
+        draft = await shelf.begin(upload_id, len(BODY), name)
+        assert await shelf.drafts() == [upload_id]
+        await fill(draft, BODY)
+        proxy.seen.clear()
+        assert await draft.publish(name, unique=True, size=len(BODY)) == str(name)
+        assert len(proxy.seen) == 2, "it was not begun for its name"
+        await draft.discard()
 
 
 async def test_a_server_that_cannot_be_reached(s3: S3, tmp_path: Path) -> None:

@@ -32,14 +32,16 @@ _fallocate = _load()
 def reserve(fd: int, size: int) -> None:
     """Give the file `size` bytes of blocks, or see that there is room for them.
 
-    Raises OSError when there is none.
+    Raises OSError when there is none. What cannot fit is not tried: until it fails, it would take
+    the last block from everybody.
     """
-    if not size or preallocate(fd, size):
+    if not size:
         return
     room = os.fstatvfs(fd)
     # A file system without a limit of its own (tmpfs with size=0) says that it has no blocks.
     if room.f_blocks and room.f_bavail * room.f_frsize < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    preallocate(fd, size)
 
 
 def preallocate(fd: int, size: int) -> bool:

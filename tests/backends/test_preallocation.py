@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from filepipe_backends import preallocation
-from filepipe_backends.preallocation import preallocate
+from filepipe_backends.preallocation import preallocate, reserve
 
 
 @pytest.fixture
@@ -60,3 +60,14 @@ def test_another_system_has_no_such_call(fd: int, monkeypatch: pytest.MonkeyPatc
     """Without the call nothing is given and nothing fails."""
     monkeypatch.setattr(preallocation, "_fallocate", None)
     assert preallocate(fd, 4096) is False
+
+
+def test_what_cannot_fit_is_not_tried(fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The try would take all the room there is from everybody, for as long as it lasts."""
+    tried: list[int] = []
+    monkeypatch.setattr(preallocation, "preallocate", lambda _, size: tried.append(size))
+    with pytest.raises(OSError, match="space"):
+        reserve(fd, 1 << 60)
+    assert not tried
+    reserve(fd, 4096)
+    assert tried == [4096]

@@ -299,6 +299,24 @@ def test_one_by_the_offset(api: Api, place: S3, bucket: Bucket) -> None:
     assert api_at_root(api).call("GET", path, None, tus).body == BODY
 
 
+def test_several_put_together(api: Api, bucket: Bucket) -> None:
+    """What has no name yet is read at the server, and nothing of it is left there."""
+    root, tus = api_at_root(api), {"X-API-Key": KEY, "Tus-Resumable": "1.0.0"}
+    moved = {**tus, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+    paths = []
+    for part in (BODY[: 9 * MIB], BODY[9 * MIB :]):
+        length = {"Upload-Concat": "partial", "Upload-Length": str(len(part))}
+        made = root.call("POST", "/files/", None, {**tus, **length})
+        paths.append("/files/" + made.headers["Location"].rpartition("/")[2])
+        assert root.call("PATCH", paths[-1], part, moved).status == 204
+    final = {"Upload-Concat": f"final;{' '.join(paths)}", "Upload-Metadata": "filename Y29uY2F0"}
+    assert root.call("POST", "/files/", None, {**tus, **final}).status == 201
+    assert bucket.read("concat") == BODY
+    for path in paths:
+        assert root.call("DELETE", path, None, tus).status == 204
+    eventually(lambda: (bucket.names(), bucket.uploads()) == ({"concat"}, set()))
+
+
 def api_at_root(api: Api) -> Api:
     """The listener that has more than uploads in parts."""
     return Api(api.daemon, 0)

@@ -33,6 +33,7 @@ exec > "$LOG" 2>&1 < /dev/null
     "$@" &
     while kill -0 "$TESTS" && kill -0 $!; do sleep 1; done
     kill -9 $!
+    for port in $PORTS; do rm -f /tmp/seaweedfs-*-"$port".sock; done
 } &
 """
 
@@ -107,6 +108,7 @@ def start(folder: Path, tests: int) -> str:
     for name, port, grpc in zip(PORTS, ports[::2], ports[1::2], strict=True):
         command += [f"-{name}.port={port}", f"-{name}.port.grpc={grpc}"]
     environment = {**os.environ, "LOG": str(folder / "log"), "TESTS": str(tests)}
+    environment["PORTS"] = " ".join(map(str, ports))
     watch = ["sh", "-c", WATCH, "sh", *command]
     subprocess.run(watch, env=environment, start_new_session=True, check=True)
     endpoint = f"http://127.0.0.1:{ports[-2]}"

@@ -33,7 +33,7 @@ THREADS = 4
 FLUSHERS = 8
 """More, since these wait for the disk, which likes to be asked for several things at once."""
 
-TRAITS = Traits(live=True, smallest_part=0, most_parts=sys.maxsize, local_disk=True)
+TRAITS = Traits(live=True, smallest_part=0, largest_part=sys.maxsize, local_disk=True)
 
 _HANDLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}", re.ASCII)
 

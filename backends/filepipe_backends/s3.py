@@ -24,7 +24,9 @@ from filepipe_backends.s3_room import Room
 THREADS = 4
 """Enough for small files."""
 
-TRAITS = Traits(live=False, smallest_part=5 * 1024 * 1024, most_parts=10_000, local_disk=False)
+TRAITS = Traits(
+    live=False, smallest_part=5 * 1024 * 1024, largest_part=5 * 1024**3, local_disk=False
+)
 
 
 class S3Shelf:

@@ -45,7 +45,7 @@ THREADS = 8
 FLUSHERS = 4
 """Beside them those that wait for the server's disk."""
 
-TRAITS = Traits(live=True, smallest_part=0, most_parts=sys.maxsize, local_disk=False)
+TRAITS = Traits(live=True, smallest_part=0, largest_part=sys.maxsize, local_disk=False)
 
 _HANDLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}", re.ASCII)
 

@@ -125,8 +125,8 @@ class Traits:
     """Whether drafts can be read while they arrive."""
     smallest_part: int
     """Bytes that each stored part has to have, but for the last."""
-    most_parts: int
-    """So many parts a draft takes."""
+    largest_part: int
+    """Bytes that a stored part may have."""
     local_disk: bool
     """Whether the bytes are on this machine's disk, and so in its ledger."""
 

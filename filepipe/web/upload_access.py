@@ -32,6 +32,5 @@ class UploadAccess:
 
     def plan(self, size: int, traits: Traits) -> chunks.Plan:
         """Into which parts a shelf with these traits takes so many bytes. Raises `TooLarge`."""
-        return chunks.plan(
-            size, self.largest_part, balanced=self.balanced, smallest=traits.smallest_part
-        )
+        largest = min(self.largest_part, traits.largest_part)
+        return chunks.plan(size, largest, balanced=self.balanced, smallest=traits.smallest_part)

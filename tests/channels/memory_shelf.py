@@ -106,7 +106,7 @@ class MemoryShelf:
     @property
     def traits(self) -> Traits:
         """Those of the local disk."""
-        return Traits(live=True, smallest_part=0, most_parts=sys.maxsize, local_disk=True)
+        return Traits(live=True, smallest_part=0, largest_part=sys.maxsize, local_disk=True)
 
     async def begin(
         self, upload_id: str, size: int | None, name: PurePosixPath | None = None

@@ -24,7 +24,9 @@ def test_the_storage_that_is_named() -> None:
 
 def test_parts_that_the_storage_takes() -> None:
     """Balanced, unless they got too small."""
-    local = Traits(live=True, smallest_part=0, most_parts=99, local_disk=True)
-    remote = Traits(live=False, smallest_part=5 * MIB, most_parts=99, local_disk=False)
+    local = Traits(live=True, smallest_part=0, largest_part=2**33, local_disk=True)
+    remote = Traits(live=False, smallest_part=5 * MIB, largest_part=2**33, local_disk=False)
     sizes = [ACCESS.plan(9 * MIB, traits).chunk_size for traits in (local, remote)]
     assert sizes == [9 * MIB // 2, 5 * MIB]
+    narrow = Traits(live=False, smallest_part=0, largest_part=3 * MIB, local_disk=False)
+    assert ACCESS.plan(9 * MIB, narrow).count == 3

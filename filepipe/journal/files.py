@@ -1,0 +1,349 @@
+"""The two files of one log: `NAME.data`, which is exactly its bytes, and `NAME.index`, its frames.
+
+Everything here blocks. One thread at a time may `add`; `read` may run beside it.
+
+Rule 1: data, flush, index, flush; only then it is acknowledged. `durable=False` leaves out both
+        flushes, and the next durable one makes up for it before it writes its own frame.
+Rule 2: a write that failed is taken back. A flush that failed is never tried again, since a kernel
+        may forget what it could not write: the log takes nothing more until the next start.
+Rule 3: making: data, index, both flushed, then their names. Removing: a frame that says so,
+        flushed, then the data, then the index. So whatever a crash leaves can be told apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from zlib import crc32
+
+from filepipe.errors import StorageFailed
+from filepipe.journal.disk import Disk, translated
+from filepipe.journal.frames import (
+    Birth,
+    Damaged,
+    Flag,
+    Frame,
+    Mark,
+    read_birth,
+    read_frames,
+    write_birth,
+    write_frame,
+)
+
+DATA, INDEX = ".data", ".index"
+
+BLOCK = 1024 * 1024
+"""Bytes that are checked at a time."""
+
+
+def name_of(key: str) -> str:
+    """What the files of a key are called, without their endings."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class LogFiles:
+    """Made by `create` or `recover`; `size` bytes were acknowledged."""
+
+    def __init__(self, folder: Path, birth: Birth, disk: Disk) -> None:
+        self.birth = birth
+        self.size = 0
+        self.closed = False
+        self.marks: dict[str, Mark] = {}
+        self.damage: str | None = None
+        """What was found that is not as it was written; such a log is not served."""
+        self._folder = folder
+        self._data = folder / (name_of(birth.key) + DATA)
+        self._index = folder / (name_of(birth.key) + INDEX)
+        self._disk = disk
+        self._index_size = 0
+        self._loose = False
+        self._failed = False
+        self._opening = threading.Lock()
+        self._fds: tuple[int, int] | None = None
+
+    @property
+    def last_added(self) -> float:
+        """When bytes were last added, in seconds of the wall clock. Raises `StorageFailed`."""
+        try:
+            return os.stat(self._data).st_mtime
+        except OSError as error:
+            raise translated(error) from error
+
+    # -- making
+
+    @classmethod
+    def create(cls, folder: Path, birth: Birth, disk: Disk) -> LogFiles:
+        """Make the files of an empty log, durably. Raises `DiskFull` or `StorageFailed`."""
+        files = cls(folder, birth, disk)
+        try:
+            files._create()
+        except OSError as error:
+            files.rest()
+            for path in (files._data, files._index):
+                # what is in the way is somebody's
+                if not isinstance(error, FileExistsError):
+                    with suppress(OSError):
+                        disk.remove(path)
+            raise translated(error) from error
+        return files
+
+    def _create(self) -> None:
+        disk, first = self._disk, write_birth(self.birth)
+        data = disk.open(self._data, new=True)
+        try:
+            index = disk.open(self._index, new=True)
+        except OSError:
+            disk.close(data)
+            raise
+        self._fds = data, index
+        disk.write(index, [first], 0)
+        self._index_size = len(first)
+        disk.flush(data)
+        disk.flush(index)
+        disk.flush_names(self._folder)
+
+    # -- adding
+
+    def add(
+        self,
+        chunks: Sequence[bytes],
+        *,
+        close: bool = False,
+        durable: bool = True,
+        marks: Sequence[Mark] = (),
+    ) -> None:
+        """Add the chunks at the end as one frame; all of them are there then, or none.
+
+        Raises `DiskFull`, `TooManyFiles` or `StorageFailed`.
+        """
+        if self._failed or self.damage:
+            raise StorageFailed("the storage failed: an earlier write did not reach the disk")
+        crc = 0
+        for chunk in chunks:
+            crc = crc32(chunk, crc)
+        size = sum(map(len, chunks))
+        flags = (Flag.CLOSED if close else Flag(0)) | (Flag(0) if durable else Flag.LOOSE)
+        frame = Frame(self.size, size, crc, flags, tuple(marks))
+        self._put(chunks, frame, durable=durable)
+        self._learn(frame)
+        self._loose = not durable
+
+    def _put(self, chunks: Sequence[bytes], frame: Frame, *, durable: bool) -> None:
+        data, index = self._open()
+        record = write_frame(frame)
+        try:
+            self._disk.write(data, chunks, self.size)
+            if durable:
+                self._flush(data)
+                if self._loose:
+                    self._flush(index)  # else this frame might be there and those before it not
+            self._disk.write(index, [record], self._index_size)
+            if durable:
+                self._flush(index)
+        except OSError as error:
+            if not self._failed:
+                self._take_back(data, index)
+            raise translated(error) from error
+        self._index_size += len(record)
+
+    def _flush(self, fd: int) -> None:
+        try:
+            self._disk.flush(fd)
+        except OSError:
+            self._failed = True
+            raise
+
+    def _take_back(self, data: int, index: int) -> None:
+        try:
+            self._disk.cut(index, self._index_size)
+            self._disk.cut(data, self.size)
+        except OSError:
+            self._failed = True
+
+    # -- reading
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """Between 1 and `limit` bytes that were acknowledged. Raises `StorageFailed`."""
+        limit = min(limit, self.size - offset)
+        try:
+            found = self._disk.read(self.descriptor(), limit, offset)
+        except OSError as error:
+            raise translated(error) from error
+        if not found:
+            raise StorageFailed("the storage failed: a log is shorter than what was written to it")
+        return found
+
+    def descriptor(self) -> int:
+        """The open data file, valid until `rest`. Raises `TooManyFiles` or `StorageFailed`."""
+        return self._open()[0]
+
+    def _open(self) -> tuple[int, int]:
+        with self._opening:
+            if self._fds is None:
+                try:
+                    data = self._disk.open(self._data)
+                    try:
+                        self._fds = data, self._disk.open(self._index)
+                    except OSError:
+                        self._disk.close(data)
+                        raise
+                except OSError as error:
+                    raise translated(error) from error
+            return self._fds
+
+    def rest(self) -> None:
+        """Let go of the descriptors until somebody needs them again."""
+        with self._opening:
+            fds, self._fds = self._fds, None
+        for fd in fds or ():
+            self._disk.close(fd)
+
+    # -- removing
+
+    def remove(self) -> None:
+        """Remove the log, durably; who reads it may go on with what is open. Raises as `add`."""
+        try:
+            if self._index_size:  # of a damaged one nobody knows where its index ends
+                self._say_farewell()
+            self._disk.remove(self._data)
+            self._disk.flush_names(self._folder)
+            self._disk.remove(self._index)
+            self._disk.flush_names(self._folder)
+        except OSError as error:
+            raise translated(error) from error
+
+    def _say_farewell(self) -> None:
+        _, index = self._open()
+        self._disk.flush(index)
+        farewell = Frame(self.size, 0, 0, Flag.DELETED)
+        self._disk.write(index, [write_frame(farewell)], self._index_size)
+        self._disk.flush(index)
+
+    # -- after a crash
+
+    @classmethod
+    def recover(cls, folder: Path, name: str, disk: Disk) -> LogFiles | None:
+        """The log as it was acknowledged, its torn end cut off, or with its `damage`.
+
+        None where there is none: a crash came between its making, or its removing. Raises
+        `Damaged` where not even the key is known, and `StorageFailed`.
+        """
+        try:
+            content = _content(disk, folder / (name + INDEX))
+            found = read_birth(content)
+            if found is None:
+                _clear_unborn(disk, folder, name)
+                return None
+            if name_of(found[0].key) != name:
+                raise Damaged("its index is that of another log")
+            files = cls(folder, found[0], disk)
+            try:
+                there = files._recover(content, found[1])
+            except Damaged as damage:
+                files.damage = str(damage)
+                return files
+            finally:
+                files.rest()
+        except OSError as error:
+            raise translated(error) from error
+        return files if there else None
+
+    def _recover(self, content: bytes, start: int) -> bool:
+        position = self._walk(content, start)
+        if position is None:
+            self.remove()
+            return False
+        if not self._data.exists():
+            raise Damaged("its bytes are missing")
+        data, index = self._open()
+        there = os.fstat(data).st_size
+        if there < self.size:
+            raise Damaged(f"of its {self.size} bytes only {there} are there")
+        for frame, end in read_frames(content, position, self.size):
+            if frame.end > there or not self._holds(data, frame):
+                break
+            self._learn(frame)
+            position = end
+        if position < len(content):
+            self._disk.cut(index, position)
+        if self.size < there:
+            self._disk.cut(data, self.size)
+        # after a crash of ours alone, what is there need not be on the disk
+        self._disk.flush(data)
+        self._disk.flush(index)
+        self._index_size = position
+        return True
+
+    def _walk(self, content: bytes, start: int) -> int | None:
+        """Learn what is firm; where that ends, None if the log was being removed."""
+        position, loose = start, []
+        for frame, end in read_frames(content, start):
+            if frame.flags & Flag.DELETED:
+                return None
+            loose.append(frame)
+            if not frame.flags & Flag.LOOSE:
+                for known in loose:
+                    self._learn(known)
+                position, loose = end, []
+        return position
+
+    def _learn(self, frame: Frame) -> None:
+        self.size = frame.end
+        self.closed = self.closed or bool(frame.flags & Flag.CLOSED)
+        self.marks.update((mark.producer, mark) for mark in frame.marks)
+
+    def verify(self) -> None:
+        """Compare every byte that was acknowledged with its checksum, and set `damage`.
+
+        May run beside `add`. Raises `StorageFailed`.
+        """
+        try:
+            self._compare(_content(self._disk, self._index)[: self._index_size])
+        except Damaged as damage:
+            self.damage = str(damage)
+        except OSError as error:
+            raise translated(error) from error
+
+    def _compare(self, content: bytes) -> None:
+        found = read_birth(content)
+        if found is None:
+            raise Damaged("its index is damaged at byte 0")
+        data = self.descriptor()
+        for frame, _ in read_frames(content, found[1]):
+            if not self._holds(data, frame):
+                raise Damaged(f"its bytes from {frame.offset} on are damaged")
+
+    def _holds(self, data: int, frame: Frame) -> bool:
+        crc, offset = 0, frame.offset
+        while offset < frame.end:
+            block = self._disk.read(data, min(BLOCK, frame.end - offset), offset)
+            if not block:
+                return False
+            crc, offset = crc32(block, crc), offset + len(block)
+        return crc == frame.crc
+
+
+def _clear_unborn(disk: Disk, folder: Path, name: str) -> None:
+    """Remove what a crash left of a log that was being made. Raises `Damaged` if it was not."""
+    data = folder / (name + DATA)
+    if data.exists() and data.stat().st_size:
+        raise Damaged("its index is damaged at byte 0")
+    disk.remove(data)
+    disk.remove(folder / (name + INDEX))
+    disk.flush_names(folder)
+
+
+def _content(disk: Disk, path: Path) -> bytes:
+    fd = disk.open(path)
+    try:
+        size, blocks, offset = os.fstat(fd).st_size, [], 0
+        while offset < size and (block := disk.read(fd, size - offset, offset)):
+            blocks.append(block)
+            offset += len(block)
+        return b"".join(blocks)
+    finally:
+        disk.close(fd)

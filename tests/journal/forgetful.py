@@ -1,0 +1,101 @@
+"""A disk that forgets, when the power goes, what was not flushed: in part, and in any order."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+
+from filepipe.journal.disk import Disk
+
+PIECE = 16
+"""Bytes that are on the disk whole or not at all."""
+
+
+class ForgetfulDisk(Disk):
+    """Works on real files, and knows of each what is safe.
+
+    `fail` names the call that fails next, with its error.
+    """
+
+    def __init__(self) -> None:
+        self._paths: dict[int, Path] = {}
+        self._safe: dict[Path, bytes] = {}
+        self._unsafe: dict[Path, list[tuple[int, bytes | None]]] = {}
+        self.fail: tuple[str, int] | None = None
+        self.calls: list[str] = []
+
+    def open(self, path: Path, *, new: bool = False) -> int:
+        """Remember whose descriptor it is."""
+        fd = super().open(path, new=new)
+        self._paths[fd] = path
+        self._safe.setdefault(path, b"")
+        self._unsafe.setdefault(path, [])
+        return fd
+
+    def write(self, fd: int, chunks: Sequence[bytes], offset: int) -> None:
+        """Write, or fail half-way."""
+        data = b"".join(chunks)
+        path = self._paths[fd]
+        kind = path.suffix[1:]
+        failing = self._failing(f"write {kind}")
+        if failing:
+            data = data[: len(data) // 2]
+        super().write(fd, [data], offset)
+        self._unsafe[path].append((offset, data))
+        if failing:
+            raise failing
+
+    def cut(self, fd: int, size: int) -> None:
+        """Cut, safe with the next flush."""
+        super().cut(fd, size)
+        self._unsafe[self._paths[fd]].append((size, None))
+
+    def flush(self, fd: int) -> None:
+        """Make safe what is in the file now."""
+        path = self._paths[fd]
+        if failing := self._failing(f"flush {path.suffix[1:]}"):
+            raise failing
+        self._safe[path] = path.read_bytes()
+        self._unsafe[path] = []
+
+    def remove(self, path: Path) -> None:
+        """Names are as safe as if the folder was flushed at once."""
+        super().remove(path)
+        self._safe.pop(path, None)
+        self._unsafe.pop(path, None)
+
+    def _failing(self, call: str) -> OSError | None:
+        self.calls.append(call)
+        if self.fail is None or self.fail[0] != call:
+            return None
+        code = self.fail[1]
+        self.fail = None
+        return OSError(code, os.strerror(code))
+
+    def lose_power(self, random: Random) -> None:
+        """Leave of what was not flushed some pieces, here and there."""
+        for path, content in self._safe.items():
+            left = bytearray(content)
+            for offset, data in self._unsafe[path]:
+                if data is None:
+                    if random.random() < 0.5:
+                        del left[offset:]
+                    continue
+                for start in range(0, len(data), PIECE):
+                    if random.random() < 0.5:
+                        _put(left, offset + start, data[start : start + PIECE])
+            path.write_bytes(left)
+            self._safe[path], self._unsafe[path] = bytes(left), []
+
+
+def _put(content: bytearray, offset: int, piece: bytes) -> None:
+    if len(content) < offset:
+        content.extend(bytes(offset - len(content)))
+    content[offset : offset + len(piece)] = piece
+
+
+FULL = errno.ENOSPC
+BROKEN = errno.EIO

@@ -1,0 +1,342 @@
+"""Files of a log: what was acknowledged survives, in any crash; damage is not taken for a crash."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from filepipe.errors import DiskFull, FilepipeError, StorageFailed
+from filepipe.journal.disk import Disk
+from filepipe.journal.files import LogFiles, name_of
+from filepipe.journal.frames import Birth, Damaged, Mark
+from tests.journal.forgetful import BROKEN, FULL, ForgetfulDisk
+
+BIRTH = Birth("a/key", "text/plain", None, "tag")
+NAME = name_of(BIRTH.key)
+
+
+def recovered(folder: Path, disk: Disk) -> LogFiles:
+    """The log after a crash."""
+    files = LogFiles.recover(folder, NAME, disk)
+    assert files is not None
+    return files
+
+
+def content(files: LogFiles) -> bytes:
+    """Every byte that can be read."""
+    data = b""
+    while len(data) < files.size:
+        data += files.read(len(data), 7000)
+    return data
+
+
+@pytest.fixture
+def disk() -> ForgetfulDisk:
+    """A disk that can forget and fail."""
+    return ForgetfulDisk()
+
+
+@pytest.fixture
+def files(tmp_path: Path, disk: ForgetfulDisk) -> LogFiles:
+    """An empty log."""
+    return LogFiles.create(tmp_path, BIRTH, disk)
+
+
+CHUNKS = st.lists(st.binary(min_size=1, max_size=100), min_size=1, max_size=4)
+
+
+class Crashes(RuleBasedStateMachine):
+    """One writer, and whatever can happen to him."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.disk = ForgetfulDisk()
+        self.files = LogFiles.create(self.folder, BIRTH, self.disk)
+        self.safe: list[bytes] = []
+        self.loose: list[bytes] = []
+        self.doubtful = b""
+        self.stuck = False
+
+    def teardown(self) -> None:
+        """Remove the folder."""
+        self.files.rest()
+        shutil.rmtree(self.folder)
+
+    def add(self, chunks: list[bytes], *, durable: bool) -> bool:
+        """Add a record; whether that was acknowledged."""
+        record = b"".join(chunks)
+        mark = Mark("me", 0, len(self.safe) + len(self.loose))
+        try:
+            self.files.add(chunks, durable=durable, marks=[mark])
+        except FilepipeError:
+            self.doubtful = record
+            return False
+        self.loose.append(record)
+        if durable:
+            self.safe += self.loose
+            self.loose = []
+        return True
+
+    @rule(chunks=CHUNKS, durable=st.booleans())
+    def add_record(self, chunks: list[bytes], durable: bool) -> None:
+        """A record is acknowledged, unless the log is stuck."""
+        assert self.add(chunks, durable=durable) is not self.stuck
+
+    @precondition(lambda self: not self.stuck)
+    @rule(
+        chunks=CHUNKS,
+        durable=st.booleans(),
+        call=st.sampled_from(["write data", "write index", "flush data", "flush index"]),
+        error=st.sampled_from([FULL, BROKEN]),
+    )
+    def fail(self, chunks: list[bytes], durable: bool, call: str, error: int) -> None:
+        """The disk fails; a flush that failed is the end of it until the next start."""
+        self.disk.fail = (call, error)
+        added = self.add(chunks, durable=durable)
+        assert added is (self.disk.fail is not None)
+        self.disk.fail = None
+        self.stuck = not added and call.startswith("flush")
+
+    @rule(seed=st.integers(0, 2**32))
+    def lose_power(self, seed: int) -> None:
+        """What was acknowledged as durable is there, then a first part of the rest, all whole."""
+        self.files.rest()
+        self.disk.lose_power(Random(seed))
+        self.recover(least=len(self.safe))
+
+    @rule()
+    def crash(self) -> None:
+        """Of a process that is killed everything is there."""
+        self.files.rest()
+        self.recover(least=len(self.safe) + len(self.loose))
+
+    def recover(self, least: int) -> None:
+        """Start again: at least so many records are there, and no part of any."""
+        self.files = recovered(self.folder, self.disk)
+        assert self.files.damage is None
+        records = self.safe + self.loose
+        if self.stuck:  # nobody was told of this one, and it may be there
+            records.append(self.doubtful)
+        counts = {len(b"".join(records[:n])): n for n in range(least, len(records) + 1)}
+        self.safe, self.loose, self.stuck = records[: counts[self.files.size]], [], False
+        number = self.files.marks["me"].number if self.files.marks else -1
+        assert number == len(self.safe) - 1
+        self.files.verify()
+        assert self.files.damage is None
+
+    @invariant()
+    def reads(self) -> None:
+        """At any moment exactly what was acknowledged can be read."""
+        assert content(self.files) == b"".join(self.safe + self.loose)
+
+
+TestCrashes = Crashes.TestCase
+TestCrashes.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+# -- the making and the end
+
+
+def test_a_log_that_was_made_is_there(tmp_path: Path, disk: ForgetfulDisk) -> None:
+    """Made is made, also if nothing was ever added."""
+    LogFiles.create(tmp_path, BIRTH, disk).rest()
+    disk.lose_power(Random(1))
+    files = recovered(tmp_path, disk)
+    assert (files.birth, files.size, files.closed) == (BIRTH, 0, False)
+
+
+def test_a_half_made_log_is_removed(tmp_path: Path, disk: ForgetfulDisk) -> None:
+    """A crash before the first flush leaves nothing in the way."""
+    LogFiles.create(tmp_path, BIRTH, disk).rest()
+    (tmp_path / (NAME + ".index")).write_bytes(b"\xf1lo")
+    assert LogFiles.recover(tmp_path, NAME, disk) is None
+    assert list(tmp_path.iterdir()) == []
+    LogFiles.create(tmp_path, BIRTH, disk).rest()
+
+
+@pytest.mark.parametrize("call", ["write index", "flush data", "flush index"])
+def test_a_log_that_cannot_be_made_leaves_nothing(
+    tmp_path: Path, disk: ForgetfulDisk, call: str
+) -> None:
+    """The disk is full; once it is not, the same log can be made."""
+    disk.fail = (call, FULL)
+    with pytest.raises(DiskFull):
+        LogFiles.create(tmp_path, BIRTH, disk)
+    assert list(tmp_path.iterdir()) == []
+    LogFiles.create(tmp_path, BIRTH, disk).rest()
+
+
+def test_what_is_in_the_way_stays(tmp_path: Path, files: LogFiles, disk: ForgetfulDisk) -> None:
+    """Making a log never writes over one."""
+    files.add([b"bytes"])
+    with pytest.raises(StorageFailed):
+        LogFiles.create(tmp_path, BIRTH, disk)
+    files.rest()
+    assert content(recovered(tmp_path, disk)) == b"bytes"
+
+
+def test_a_closed_log_stays_closed(tmp_path: Path, files: LogFiles, disk: ForgetfulDisk) -> None:
+    """Closing needs no bytes."""
+    files.add([b"the end"])
+    files.add([], close=True)
+    files.rest()
+    disk.lose_power(Random(1))
+    found = recovered(tmp_path, disk)
+    assert (found.closed, content(found)) == (True, b"the end")
+
+
+def test_removing_leaves_nothing(tmp_path: Path, files: LogFiles) -> None:
+    """Neither file."""
+    files.add([b"bytes"])
+    files.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("failing", [".data", ".index"])
+def test_a_crash_while_removing_is_made_up_for(
+    tmp_path: Path, files: LogFiles, disk: ForgetfulDisk, monkeypatch, failing: str
+) -> None:
+    """The next start removes the rest, and takes it for no damage."""
+    files.add([b"bytes"], durable=False)
+
+    def remove(path: Path) -> None:
+        if path.suffix == failing:
+            raise OSError(BROKEN, os.strerror(BROKEN))
+        Disk.remove(disk, path)
+
+    monkeypatch.setattr(disk, "remove", remove)
+    with pytest.raises(StorageFailed):
+        files.remove()
+    files.rest()
+    monkeypatch.undo()
+    disk.lose_power(Random(1))
+    assert LogFiles.recover(tmp_path, NAME, disk) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_can_be_read_to_its_end_after_it_was_removed(files: LogFiles) -> None:
+    """By whoever has it open."""
+    files.add([b"bytes"])
+    files.descriptor()
+    files.remove()
+    assert content(files) == b"bytes"
+
+
+def test_the_data_file_is_exactly_the_bytes(tmp_path: Path, files: LogFiles) -> None:
+    """So that any tool can read it."""
+    files.add([b"one ", b"", b"two "])
+    files.add([b"three"])
+    assert (tmp_path / (NAME + ".data")).read_bytes() == b"one two three"
+
+
+# -- damage
+
+
+@pytest.fixture
+def grown(files: LogFiles) -> LogFiles:
+    """A log of some records, at rest."""
+    for number in range(20):
+        files.add([b"record %d\n" % number])
+    files.rest()
+    return files
+
+
+def test_a_changed_byte_of_the_index_is_found(tmp_path: Path, grown: LogFiles) -> None:
+    """Wherever it is, but for the last frame, which may be a torn one; nothing is cut."""
+    index = tmp_path / (NAME + ".index")
+    whole = index.read_bytes()
+    last = whole.rindex(b"\xf1log")
+    random = Random(5)
+    for position in [*random.sample(range(last), 100), last - 1, 0]:
+        changed = bytearray(whole)
+        changed[position] ^= 1 << random.randrange(8)
+        index.write_bytes(changed)
+        try:
+            damage = recovered(tmp_path, Disk()).damage
+        except Damaged as error:  # whose log it is cannot be told
+            damage = str(error)
+        assert damage, position
+        assert "damaged at byte" in damage
+        assert index.read_bytes() == changed
+    index.write_bytes(whole)
+    assert recovered(tmp_path, Disk()).size == grown.size
+
+
+def test_a_torn_last_frame_is_cut(tmp_path: Path, grown: LogFiles) -> None:
+    """With the bytes that it spoke of; whatever it was torn to."""
+    index = tmp_path / (NAME + ".index")
+    whole = index.read_bytes()
+    last = whole.rindex(b"\xf1log")
+    for torn in (whole[:-1], whole[: last + 3], whole[:last] + bytes(len(whole) - last)):
+        index.write_bytes(torn)
+        files = recovered(tmp_path, Disk())
+        assert files.damage is None
+        assert files.size == grown.size - len("record 19\n")
+        assert index.stat().st_size == last
+        files.add([b"record 19\n"])
+        files.rest()
+        assert index.read_bytes() == whole
+
+
+def test_missing_bytes_are_found(tmp_path: Path, grown: LogFiles) -> None:
+    """What was acknowledged and is not there is no torn end."""
+    data = tmp_path / (NAME + ".data")
+    os.truncate(data, grown.size - 1)
+    assert recovered(tmp_path, Disk()).damage == (
+        f"of its {grown.size} bytes only {grown.size - 1} are there"
+    )
+    data.unlink()
+    assert recovered(tmp_path, Disk()).damage == "its bytes are missing"
+
+
+def test_changed_bytes_are_found_by_looking(tmp_path: Path, grown: LogFiles) -> None:
+    """Each of them; the log then takes nothing more."""
+    data = tmp_path / (NAME + ".data")
+    whole = data.read_bytes()
+    random = Random(6)
+    for position in random.sample(range(len(whole)), 50):
+        changed = bytearray(whole)
+        changed[position] ^= 1 << random.randrange(8)
+        data.write_bytes(changed)
+        files = recovered(tmp_path, Disk())
+        files.verify()
+        assert files.damage is not None
+        with pytest.raises(StorageFailed):
+            files.add([b"more"])
+        files.rest()
+
+
+def test_an_index_of_another_log_is_found(tmp_path: Path, grown: LogFiles) -> None:
+    """A copied file is not taken for what its name says."""
+    other = name_of("other")
+    for suffix in (".data", ".index"):
+        shutil.copy(tmp_path / (NAME + suffix), tmp_path / (other + suffix))
+    with pytest.raises(Damaged):
+        LogFiles.recover(tmp_path, other, Disk())
+
+
+def test_a_damaged_log_can_be_removed(tmp_path: Path, grown: LogFiles) -> None:
+    """It is in nobody's way then."""
+    (tmp_path / (NAME + ".data")).write_bytes(b"")
+    recovered(tmp_path, Disk()).remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unsynced_end_is_checked_byte_by_byte(tmp_path: Path, files: LogFiles) -> None:
+    """Its frames may be on the disk before its bytes."""
+    files.add([b"safe"])
+    files.add([b"loose"], durable=False)
+    files.add([b"more"], durable=False)
+    files.rest()
+    (tmp_path / (NAME + ".data")).write_bytes(b"safe" + bytes(5) + b"more")
+    found = recovered(tmp_path, Disk())
+    assert (found.damage, content(found)) == (None, b"safe")

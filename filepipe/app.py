@@ -17,6 +17,7 @@ from filepipe.channels.upload_plan import UploadRules
 from filepipe.channels.uploads import Uploads
 from filepipe.config import Listen, Settings
 from filepipe.credentials import Credentials
+from filepipe.log_service import open_logs
 from filepipe.protocols.forwarding import WEBHOOKS, ForwardRules
 from filepipe.relay.plane import Plane
 from filepipe.service import Service, Spilling, watch_loop_lag
@@ -154,6 +155,8 @@ async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterato
         life.callback(departures.close)
         life.push_async_callback(service.aclose)
         life.push_async_callback(plane.aclose)
+        folder = settings.data_dir / "filepipe" / "logs"
+        await life.enter_async_context(open_logs(service.logs, folder))
         ended = asyncio.Event()
         engines = await life.enter_async_context(_uploads(settings, service, ended))
         access = _access(settings, credentials)
@@ -258,6 +261,7 @@ def _context(
             settings.piping_wait,
             settings.request_timeout,
             settings.heartbeat,
+            settings.log_ttl,
         ),
         offsets,
     )

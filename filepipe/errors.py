@@ -14,7 +14,10 @@ FilepipeError
 │   │   ├── SenderPresent      409  another sender waits there for its receivers
 │   │   ├── WrongNumber        409  carries the number of receivers that was expected
 │   │   ├── SeatsTaken         409  as many receivers as were asked for are there
-│   │   └── WrongOffset        409  carries where the upload goes on, and where it was to
+│   │   ├── WrongOffset        409  carries where the upload goes on, and where it was to
+│   │   ├── WriterPresent      409  somebody else appends to the log
+│   │   ├── NotAtEnd           409  carries where the log ends, which is not where it was to
+│   │   └── LogClosed          409  carries where the log ends, for ever
 │   ├── Gone                   410  what was waited for has been removed
 │   ├── PreconditionFailed     412  If-Match does not hold
 │   ├── OtherVersion           412  a version of tus that we do not speak
@@ -158,6 +161,33 @@ class WrongOffset(Conflict):
         super().__init__(f"the upload goes on at offset {expected}, not {provided}")
         self.expected = expected
         self.provided = provided
+
+
+class WriterPresent(Conflict):
+    """Somebody else is appending to this log."""
+
+    code = "writer_present"
+
+
+class NotAtEnd(Conflict):
+    """A log ends at the offset `end` in bytes, and not at `provided`."""
+
+    code = "not_at_end"
+
+    def __init__(self, end: int, provided: int) -> None:
+        super().__init__(f"the log ends at offset {end}, not {provided}")
+        self.end = end
+        self.provided = provided
+
+
+class LogClosed(Conflict):
+    """Nothing can be added to a closed log; `end` is its length in bytes."""
+
+    code = "log_closed"
+
+    def __init__(self, end: int) -> None:
+        super().__init__(f"the log is closed at offset {end}")
+        self.end = end
 
 
 class Gone(Refused):

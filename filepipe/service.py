@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from filepipe.accountant import Accountant
 from filepipe.channels.channel import Channel
 from filepipe.channels.directory import LASTING, Directory
+from filepipe.channels.logs import Logs
 from filepipe.channels.meetings import Meetings
 from filepipe.channels.queue import Queues
 from filepipe.channels.upload_activity import UploadActivity
@@ -64,16 +65,18 @@ class Service:
             max_keys, self.directory.waste, lambda key: self.directory.present(key) is not None
         )
         self.directory.elsewhere = self.queues.is_written
+        self.logs = Logs(self.directory, self.accountant, max_keys)
         self.uploads = UploadActivity()
         self.statistics = Statistics()
 
     def channels(self) -> Iterator[Channel]:
-        """Everything that is there: pipes, uploads with a key, rendezvous, pairs at a queue."""
+        """Everything there is: pipes, uploads with a key, rendezvous, pairs at a queue, logs."""
         for channel in self.directory:
             if channel.kind in LASTING:
                 yield channel
         yield from self.meetings
         yield from self.queues
+        yield from self.logs
 
     def kinds(self) -> Counter[str]:
         """How many channels there are of each kind."""
@@ -82,23 +85,26 @@ class Service:
     def busy(self) -> int:
         """How many transfers a drain waits for."""
         channels = self.directory.busy() + self.meetings.busy() + self.queues.busy()
-        return channels + self.uploads.busy
+        return channels + self.logs.busy() + self.uploads.busy
 
     def drain(self) -> None:
         """Take nothing new; everybody who waits is told at once."""
         self.directory.drain()
         self.queues.drain()
+        self.logs.drain()
         self.uploads.draining = True
 
     def cut(self) -> None:
-        """End every transfer that is handed over live."""
+        """End every transfer that is handed over live, and whoever appends."""
         self.meetings.cut()
         self.queues.cut()
+        self.logs.cut()
 
     async def aclose(self) -> None:
         """Cut what still runs and let go of every byte, thread and descriptor."""
         self.cut()
         await self.directory.aclose()
+        await self.logs.aclose()
         await self.storage.aclose()
 
 

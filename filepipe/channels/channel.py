@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
+from typing import Self
 
 from filepipe.channels.retention import Retention, Usage
 from filepipe.channels.state import Event, State, move
@@ -44,6 +45,7 @@ class Kind(Enum):
     PIPE = "pipe"
     RENDEZVOUS = "rendezvous"
     QUEUE = "queue"
+    LOG = "log"
     UPLOAD = "upload"
 
 
@@ -225,6 +227,10 @@ class Channel:
         finally:
             self._tip.pop(waiter, None)
 
+    async def read(self, offset: int, limit: int) -> bytes:
+        """Between 1 and `limit` bytes that are there. Raises `StorageFailed`."""
+        return await self.blob.read(offset, limit)
+
     # -- the end
 
     def forget(self) -> None:
@@ -358,7 +364,7 @@ class Reader:
         self.stop = stop
         self._last_block = False
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         self.channel.joined()
         return self
 
@@ -381,7 +387,7 @@ class Reader:
             await channel.progress()
         if self._last_block or self.offset >= channel.size:
             raise Broken("the upload broke off") from channel.failure
-        data = await channel.blob.read(self.offset, limit)
+        data = await channel.read(self.offset, limit)
         self.offset += len(data)
         # also the block that was under way when the upload broke is the last one
         self._last_block = channel.state is State.BROKEN

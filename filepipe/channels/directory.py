@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from filepipe.channels.channel import Channel, Kind
@@ -42,6 +42,8 @@ class Directory:
         self.draining = False
         self.elsewhere: Callable[[Key], bool] = lambda key: False
         """Whether a key is in use by somebody who needs no channel of ours."""
+        self.kept: Mapping[Key, Channel] = {}
+        """Channels that have their keys from somebody else, who also forgets them: logs."""
         self._max_keys = max_keys
         self._channels: dict[Key, Channel] = {}
         self.room = WaitingRoom(max_keys)
@@ -79,11 +81,15 @@ class Directory:
         """Give a channel its key. Raises as `claim`."""
         if self.draining:
             raise Draining("server is shutting down, not accepting new uploads")
-        if channel.key in self._channels or self.elsewhere(channel.key):
-            raise Conflict("key already exists")
+        self.check_free(channel.key)
         if len(self._channels) >= self._max_keys:
             self._make_room()
         self._channels[channel.key] = channel
+
+    def check_free(self, key: Key) -> None:
+        """Raise `Conflict` where the key is in use."""
+        if self.present(key) is not None or self.elsewhere(key):
+            raise Conflict("key already exists")
 
     def _make_room(self) -> None:
         """Forget the key that has been read and left alone for longest."""
@@ -96,14 +102,14 @@ class Directory:
 
     def find(self, key: Key) -> Channel | None:
         """The channel under the key, if a stranger may see that it is there."""
-        channel = self._channels.get(key)
+        channel = self.present(key)
         if channel is None or channel.state in _VISIBLE or isinstance(channel, Rendezvous):
             return channel
         return None
 
     def present(self, key: Key) -> Channel | None:
         """Whatever has the key now."""
-        return self._channels.get(key)
+        return self._channels.get(key) or self.kept.get(key)
 
     async def wait(self, key: Key, seconds: float) -> Channel | None:
         """What a reader may have under the key, at the latest after `seconds`; None if nothing.

@@ -162,6 +162,11 @@ class Settings(BackendSettings):
     max_retention: Annotated[values.Duration, Names()] = setting(
         "1 hour", "The longest retention that a request may ask for with ?max-age=."
     )
+    log_ttl: Annotated[values.TimeLimit, Names()] = setting(
+        "unlimited",
+        "How long a log lives after its last byte, or unlimited; who makes it may say otherwise "
+        "with ?ttl=.",
+    )
     allow_delete: Annotated[values.Switch, Names()] = setting(
         default=False, meaning="Let DELETE remove a key; a channel can always be removed."
     )

@@ -65,7 +65,6 @@ class LogFiles:
         self._opening = threading.Lock()
         self._fds: tuple[int, int] | None = None
 
-    @property
     def last_added(self) -> float:
         """When bytes were last added, in seconds of the wall clock. Raises `StorageFailed`."""
         try:
@@ -233,7 +232,8 @@ class LogFiles:
         `Damaged` where not even the key is known, and `StorageFailed`.
         """
         try:
-            content = _content(disk, folder / (name + INDEX))
+            index = folder / (name + INDEX)
+            content = _content(disk, index) if index.exists() else b""
             found = read_birth(content)
             if found is None:
                 _clear_unborn(disk, folder, name)
@@ -296,8 +296,8 @@ class LogFiles:
         self.closed = self.closed or bool(frame.flags & Flag.CLOSED)
         self.marks.update((mark.producer, mark) for mark in frame.marks)
 
-    def verify(self) -> None:
-        """Compare every byte that was acknowledged with its checksum, and set `damage`.
+    def verify(self) -> str | None:
+        """Compare every byte that was acknowledged with its checksum; the `damage`.
 
         May run beside `add`. Raises `StorageFailed`.
         """
@@ -307,15 +307,19 @@ class LogFiles:
             self.damage = str(damage)
         except OSError as error:
             raise translated(error) from error
+        return self.damage
 
     def _compare(self, content: bytes) -> None:
         found = read_birth(content)
         if found is None:
             raise Damaged("its index is damaged at byte 0")
-        data = self.descriptor()
-        for frame, _ in read_frames(content, found[1]):
-            if not self._holds(data, frame):
-                raise Damaged(f"its bytes from {frame.offset} on are damaged")
+        data = self._disk.open(self._data)  # the other one may be closed meanwhile
+        try:
+            for frame, _ in read_frames(content, found[1]):
+                if not self._holds(data, frame):
+                    raise Damaged(f"its bytes from {frame.offset} on are damaged")
+        finally:
+            self._disk.close(data)
 
     def _holds(self, data: int, frame: Frame) -> bool:
         crc, offset = 0, frame.offset

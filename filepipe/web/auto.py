@@ -1,7 +1,8 @@
 """The protocol `auto`: the table that finds what a request means, by its path, then its method.
 
 Order: what is reserved (`/-/PROTOCOL/…`, `/channels/…`, pages) → `OPTIONS` → queries and headers of
-what is not built yet → `PUT` and `POST` with `Upload-Complete` → the method, where `POST`, and a
+what is not built yet → `?append` and `?follow`, which mean a log → `PUT` and `POST` with
+`Upload-Complete` → the method, where `POST`, and a
 `PUT` with `?n=`, are the sender's side of a rendezvous.
 """
 
@@ -27,10 +28,10 @@ from filepipe.web.context import Context, PipeRules
 from filepipe.web.fields import joined
 from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
-from filepipe.web.routes import httpipe, pages, pipes, rendezvous, resumption
+from filepipe.web.routes import httpipe, logs, pages, pipes, rendezvous, resumption
 from filepipe.web.routes.resumable import ResumableUploads
 
-_UNBUILT_QUERIES = frozenset({"append", "follow", "view", "verb"})
+_UNBUILT_QUERIES = frozenset({"view", "verb"})
 _UNBUILT_HEADERS = ("X-Verb",)
 _OWN_PATHS = {
     "uploads": re.compile(r"//?upload(?:/|\Z)"),  # old clients double a slash
@@ -118,10 +119,23 @@ class Auto:
             return self._options(request)
         arguments = parse_query(query)
         self._refuse_unbuilt(request, arguments)
-        method = self._methods.get(request.method)
+        method = self._method(request.method, arguments)
         if method is None:
             raise MethodNotAllowed(f"{request.method} is not supported here", self._allow)
         return await method(request, key, arguments, prefix)
+
+    def _method(self, name: str, arguments: Mapping[str, str]) -> Method | None:
+        """What a method means; of a log with its query. Raises `BadRequest`."""
+        for query, methods, meant in (
+            ("append", ("PUT", "POST"), self._append),
+            ("follow", ("GET",), self._follow),
+        ):
+            if query in arguments and name in self._methods:
+                if name in methods:
+                    return meant
+                if name != "HEAD":
+                    raise BadRequest(f"?{query} is for {' and '.join(methods)}")
+        return self._methods.get(name)
 
     async def _delegate(
         self, request: web.BaseRequest, path: str, query: str
@@ -218,6 +232,17 @@ class Auto:
             number = wanted_receivers(arguments["n"], self._context.rules.max_receivers)
         wait = self._wait(request, arguments)
         return await pipes.get(self._context, request, key, self._dialect, wait, number)
+
+    async def _append(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        return await logs.append(self._context, request, key, arguments)
+
+    async def _follow(
+        self, request: web.BaseRequest, key: Key, arguments: dict[str, str], prefix: str
+    ) -> web.StreamResponse:
+        wait = self._wait(request, arguments)
+        return await logs.follow(self._context, request, key, arguments, wait, self._dialect)
 
     def _wait(self, request: web.BaseRequest, arguments: Mapping[str, str]) -> float:
         rules = self._context.rules

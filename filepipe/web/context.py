@@ -30,6 +30,7 @@ class PipeRules:
     piping_wait: float
     request_timeout: float | None
     heartbeat: float
+    log_ttl: float | None
 
 
 @dataclass(frozen=True, slots=True)

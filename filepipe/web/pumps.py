@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from filepipe.channels.channel import Channel, Kind, Reader, Writer
+from filepipe.channels.log import Log
 from filepipe.channels.state import State
 from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, Unavailable
 from filepipe.relay.moves import Gauge, Intake, Outflow
@@ -67,8 +68,8 @@ class Pumps:
             raise TooLarge(f"the body exceeds the limit of {limit} bytes")
 
     def _check_whole(self, channel: Channel, size: int) -> None:
-        """All the pieces of a pipe are one body; an upload has a limit of its own."""
-        if channel.kind is not Kind.UPLOAD:
+        """All the pieces of a pipe are one body; an upload has a limit of its own, a log none."""
+        if channel.kind not in (Kind.UPLOAD, Kind.LOG):
             self.check_length(size)
 
     def watch_sender(self) -> Watch:
@@ -78,6 +79,10 @@ class Pumps:
     def watch_reader(self) -> Watch:
         """What ends a wait for a reader who takes nothing of an answer that is all there."""
         return Watch(self.limits.download, "took")
+
+    def watch_follower(self) -> Watch:
+        """What ends a wait for a reader who takes nothing of what is live."""
+        return Watch(self.limits.live, "took")
 
     # -- socket to channel
 
@@ -272,6 +277,8 @@ class Pumps:
             return None
 
     async def _finished_gauge(self, channel: Channel) -> Gauge | None:
+        if isinstance(channel, Log):
+            return self.plane.gauge(await channel.descriptor(), channel.size)
         blob = channel.blob
         if channel.state is not State.FINISHED or not isinstance(blob, Descriptor):
             return None

@@ -11,7 +11,9 @@ from filepipe.errors import (
     DiskFull,
     Draining,
     FilepipeError,
+    LogClosed,
     MethodNotAllowed,
+    NotAtEnd,
     OverBudget,
     RangeNotSatisfiable,
     StorageAway,
@@ -43,6 +45,10 @@ def headers_of(error: FilepipeError) -> dict[str, str]:
         headers["Retry-After"] = RETRY_AFTER
     if isinstance(error, WrongOffset):
         headers["Upload-Offset"] = str(error.expected)
+    if isinstance(error, NotAtEnd | LogClosed):
+        headers["Stream-Next-Offset"] = str(error.end)
+    if isinstance(error, LogClosed):
+        headers["Stream-Closed"] = "true"
     return headers
 
 

@@ -66,7 +66,9 @@ class SmallTransfers:
         channel = await service.directory.wait(key, self._context.rules.wait)
         if channel is None:
             raise NotFound("key not found")
-        if channel.state is not State.FINISHED or channel.size > MAX_BODY:
+        if channel.kind is not Kind.PIPE or channel.state is not State.FINISHED:
+            return None
+        if channel.size > MAX_BODY:
             return None
         with Reader(channel) as reader:
             channel.was_read()

@@ -14,6 +14,7 @@ from aiohttp import web
 from multidict import CIMultiDict, MultiMapping
 
 from filepipe.channels.channel import Channel, Kind, Metadata, Reader, Writer
+from filepipe.channels.log import Log
 from filepipe.channels.rendezvous import Rendezvous, Seat
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
@@ -34,7 +35,7 @@ from filepipe.web.multipart import choose_part
 from filepipe.web.ranges import wanted_span
 from filepipe.web.user_content import DATA_HEADERS, refuse_service_worker
 
-_LASTING = (Kind.PIPE, Kind.UPLOAD)
+_LASTING = (Kind.PIPE, Kind.UPLOAD, Kind.LOG)
 """What is there to be asked for again, in part too."""
 
 
@@ -206,8 +207,10 @@ async def look(
     # no `Reader`: whoever only looks, however often, does not make the key last
     if _unchanged(request, channel):
         return web.Response(status=304, headers=describe(channel, dialect))
+    if isinstance(channel, Log):
+        channel.check()
     headers = await _headers(channel, dialect, algorithm)
-    if channel.state is State.WRITING:
+    if channel.state is State.WRITING and channel.kind is not Kind.LOG:
         headers["Upload-Offset"] = str(channel.size)
     response = web.StreamResponse(headers=headers)
     response.content_length = channel.length
@@ -218,7 +221,10 @@ async def look(
 
 
 async def delete(context: Context, request: web.BaseRequest, key: Key) -> None:
-    """Free the key. Raises `NotFound`, `PreconditionFailed`, and `Busy` of an upload."""
+    """Free the key.
+
+    Raises `NotFound`, `PreconditionFailed`, `StorageFailed`, and `Busy` of an upload.
+    """
     directory = context.service.directory
     channel = directory.find(key)
     if channel is None:
@@ -228,6 +234,8 @@ async def delete(context: Context, request: web.BaseRequest, key: Key) -> None:
     check_match(request, channel)
     if channel.kind is Kind.UPLOAD:
         await context.offsets.delete(channel)
+    elif isinstance(channel, Log):
+        await context.service.logs.delete(channel)
     else:
         directory.delete(channel)
 
@@ -259,7 +267,15 @@ def describe(channel: Channel, dialect: Dialect) -> dict[str, str]:
     headers = describe_body(channel.key, channel.meta, dialect)
     if channel.kind in _LASTING:  # of what is handed over once there is nothing to ask again
         headers |= {"ETag": channel.etag, "Accept-Ranges": "bytes"}
+    if isinstance(channel, Log):
+        headers |= end_of(channel, channel.size)
     return headers
+
+
+def end_of(log: Log, end: int) -> dict[str, str]:
+    """The headers that say where a log ends."""
+    closed = {"Stream-Closed": "true"} if log.state is State.FINISHED else {}
+    return {"Stream-Next-Offset": str(end), **closed}
 
 
 def describe_body(key: Key, meta: Metadata, dialect: Dialect) -> dict[str, str]:

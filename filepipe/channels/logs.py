@@ -1,0 +1,248 @@
+"""Every log of the daemon: found, made, recovered, removed.
+
+Rule 1: the directory of keys knows what is here, and so does this of what is there: a key has one
+        kind at a time.
+Rule 2: a log that is damaged keeps its key, and serves nothing until it is deleted.
+Rule 3: what may wait for a disk runs on a few threads; of one log one thread at a time writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from filepipe.accountant import Accountant
+from filepipe.channels.channel import Channel
+from filepipe.channels.directory import Directory
+from filepipe.channels.log import Log
+from filepipe.channels.state import State
+from filepipe.errors import (
+    Broken,
+    Busy,
+    ConfigError,
+    Conflict,
+    Draining,
+    FilepipeError,
+    NotFound,
+    TooManyKeys,
+)
+from filepipe.journal.disk import Disk
+from filepipe.journal.files import DATA, INDEX, LogFiles
+from filepipe.journal.frames import Birth, Damaged
+from filepipe.keys import Key
+
+T = TypeVar("T")
+
+THREADS = 4
+"""Enough to keep one disk busy; more only wait for each other."""
+
+
+class Logs:
+    """The logs in one folder, at most `most`; opened once by `open`, closed by `aclose`."""
+
+    def __init__(self, directory: Directory, accountant: Accountant, most: int) -> None:
+        self.accountant = accountant
+        self.draining = False
+        self.records = 0
+        """Records that were written since the start."""
+        self.commits = 0
+        """How often the disk was waited for to write them."""
+        self._directory = directory
+        self._most = most
+        self._logs: dict[Key, Log] = {}
+        self._making: dict[Key, asyncio.Task[None]] = {}
+        self._removing: set[Key] = set()
+        self._folder = Path()
+        self._disk = Disk()
+        self._pool: ThreadPoolExecutor | None = None
+        directory.kept = self._logs
+
+    def __iter__(self) -> Iterator[Log]:
+        return iter(list(self._logs.values()))
+
+    def busy(self) -> int:
+        """How many logs a drain waits for: those that somebody appends to."""
+        return sum(log.session is not None or log.tip > log.size for log in self._logs.values())
+
+    @property
+    def damaged(self) -> int:
+        """How many logs are not served, because they are not as they were written."""
+        return sum(log.state is not State.CLAIMED and log.files.damage is not None for log in self)
+
+    # -- start and end
+
+    async def open(self, folder: Path, disk: Disk | None = None) -> list[str]:
+        """Recover the logs in `folder`, which is made (0700); what was found wrong, as sentences.
+
+        Raises `ConfigError`.
+        """
+        self._folder = folder
+        self._disk = disk or self._disk
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="filepipe-log")
+        try:
+            names = await self.run(lambda: _names(folder))
+        except OSError as error:
+            raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror}") from error
+        return [wrong for name in names if (wrong := await self._recover(name)) is not None]
+
+    async def _recover(self, name: str) -> str | None:
+        try:
+            files = await self.run(lambda: LogFiles.recover(self._folder, name, self._disk))
+        except (Damaged, FilepipeError) as error:
+            return f"{name}: {error}"
+        if files is None:
+            return None
+        key = Key(files.birth.key)
+        log = self._logs[key] = Log(key, self)
+        log.open(files)
+        return None if files.damage is None else f"{key}: {files.damage}"
+
+    async def verify(self) -> AsyncIterator[str]:
+        """Compare every byte of every log with its checksum; yields a sentence for each damage."""
+        for log in self:
+            if log.state in (State.WRITING, State.FINISHED) and log.files.damage is None:
+                damage = await self.run(log.files.verify)
+                log.wake()
+                if damage is not None:
+                    yield f"{log.key}: {damage}"
+
+    def drain(self) -> None:
+        """Take no new appender; who follows a log that nobody appends to is told at once."""
+        self.draining = True
+        for log in self:
+            log.wake()
+
+    def cut(self) -> None:
+        """End every appender."""
+        for log in self:
+            if log.interrupt is not None:
+                log.interrupt(Draining("server is shutting down"))
+
+    async def aclose(self) -> None:
+        """Write what was taken, and let go of files and threads."""
+        for log in self:
+            await log.settle()
+            self._let_go(log)
+        if self._pool is not None:
+            await asyncio.to_thread(self._pool.shutdown)
+
+    def _let_go(self, log: Log) -> None:
+        self.accountant.disk.give(log.taken)
+        log.taken = 0
+        self.changed(log)
+
+    # -- what logs need
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Call on a thread what may wait for a disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+    def changed(self, channel: Channel) -> None:
+        """Let go of the files of a log that nobody uses."""
+        assert isinstance(channel, Log)
+        if channel.idle and channel.state is not State.CLAIMED:
+            channel.files.rest()
+
+    def committed(self, records: int) -> None:
+        """So many records were written together."""
+        self.records += records
+        self.commits += 1
+
+    # -- making
+
+    async def enter(self, key: Key, content_type: str | None, ttl: float | None) -> Log:
+        """The log under `key`, made if there is none: with this type, and seconds to live.
+
+        Raises `Busy`, `Conflict`, `Draining`, `TooManyKeys`, `DiskFull`, `TooManyFiles`,
+        `StorageFailed`.
+        """
+        if self.draining:
+            raise Draining("server is shutting down, not accepting new uploads")
+        if key in self._removing:
+            raise Busy("the log is being removed, try again later")
+        log = self._logs.get(key)
+        if log is None:
+            log = self._begin(key, Birth(key, content_type, ttl, secrets.token_hex(8)))
+        if (making := self._making.get(key)) is not None:
+            await asyncio.shield(making)
+        return log
+
+    def _begin(self, key: Key, birth: Birth) -> Log:
+        self._directory.check_free(key)
+        if len(self._logs) >= self._most:
+            raise TooManyKeys("too many keys, try again later")
+        log = self._logs[key] = Log(key, self)
+        making = self._making[key] = asyncio.create_task(self._make(log, birth))
+        making.add_done_callback(functools.partial(self._made, key))
+        return log
+
+    async def _make(self, log: Log, birth: Birth) -> None:
+        try:
+            files = await self.run(lambda: LogFiles.create(self._folder, birth, self._disk))
+        except BaseException:
+            del self._logs[log.key]
+            raise
+        finally:
+            del self._making[log.key]
+        log.open(files)
+
+    def _made(self, key: Key, making: asyncio.Task[None]) -> None:
+        if making.cancelled() or making.exception() is not None:
+            return
+        # a turn later, so that who made it for a session has begun that when readers look
+        asyncio.get_running_loop().call_soon(self._directory.room.wake, key)
+
+    def find(self, key: Key) -> Log:
+        """The log under `key`. Raises `NotFound`, `Conflict` where it is no log."""
+        found = self._directory.find(key)
+        if found is None:
+            raise NotFound("key not found")
+        if not isinstance(found, Log):
+            raise Conflict("there is no log under this key")
+        return found
+
+    # -- removing
+
+    async def delete(self, log: Log) -> None:
+        """Remove a log; who reads it or appends to it is cut, unless it is closed.
+
+        Raises `StorageFailed`.
+        """
+        key = log.key
+        del self._logs[key]
+        self._removing.add(key)
+        try:
+            if log.state is State.WRITING:
+                log.break_off(Broken("the key was deleted"))
+            await log.settle()
+            await asyncio.shield(self.run(log.files.remove))
+        finally:
+            self._removing.discard(key)
+            log.forget()
+            self._let_go(log)
+
+    async def expire(self) -> int:
+        """Remove the logs whose time to live is over; how many."""
+        count = 0
+        for log in self:
+            if log.ttl is None or not log.idle or log.state is State.CLAIMED:
+                continue
+            if time.time() - await self.run(log.files.last_added) < log.ttl:
+                continue
+            if log.idle and self._logs.get(log.key) is log:
+                await self.delete(log)
+                count += 1
+        return count
+
+
+def _names(folder: Path) -> list[str]:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = (Path(name) for name in os.listdir(folder))
+    return sorted({path.stem for path in found if path.suffix in (DATA, INDEX)})

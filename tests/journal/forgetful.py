@@ -26,14 +26,21 @@ class ForgetfulDisk(Disk):
         self._unsafe: dict[Path, list[tuple[int, bytes | None]]] = {}
         self.fail: tuple[str, int] | None = None
         self.calls: list[str] = []
+        self.open_now: set[int] = set()
 
     def open(self, path: Path, *, new: bool = False) -> int:
         """Remember whose descriptor it is."""
         fd = super().open(path, new=new)
+        self.open_now.add(fd)
         self._paths[fd] = path
         self._safe.setdefault(path, b"")
         self._unsafe.setdefault(path, [])
         return fd
+
+    def close(self, fd: int) -> None:
+        """Remember that it is gone."""
+        self.open_now.remove(fd)
+        super().close(fd)
 
     def write(self, fd: int, chunks: Sequence[bytes], offset: int) -> None:
         """Write, or fail half-way."""

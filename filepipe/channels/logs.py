@@ -27,10 +27,8 @@ from filepipe.errors import (
     Broken,
     Busy,
     ConfigError,
-    Conflict,
     Draining,
     FilepipeError,
-    NotFound,
     TooManyKeys,
 )
 from filepipe.journal.disk import Disk
@@ -198,15 +196,6 @@ class Logs:
             return
         # a turn later, so that who made it for a session has begun that when readers look
         asyncio.get_running_loop().call_soon(self._directory.room.wake, key)
-
-    def find(self, key: Key) -> Log:
-        """The log under `key`. Raises `NotFound`, `Conflict` where it is no log."""
-        found = self._directory.find(key)
-        if found is None:
-            raise NotFound("key not found")
-        if not isinstance(found, Log):
-            raise Conflict("there is no log under this key")
-        return found
 
     # -- removing
 

@@ -1,0 +1,53 @@
+"""The end of a log in memory: what is there is right, and it is bounded and paid for."""
+
+from filepipe.accountant import Budget
+from filepipe.channels.tail import PIECES, SIZE, Tail
+
+
+def filled(memory, *pieces, start=0):
+    """A tail of these pieces."""
+    tail = Tail(memory)
+    for piece in pieces:
+        tail.add(start, piece)
+        start += len(piece)
+    return tail
+
+
+def test_it_gives_what_it_has():
+    """From any offset, never more than was asked for, never across pieces."""
+    tail = filled(Budget("memory", None), b"abc", b"defg", start=10)
+    assert tail.read(9, 5) is None
+    assert tail.read(10, 5) == b"abc"
+    assert tail.read(11, 5) == b"bc"
+    assert tail.read(13, 2) == b"de"
+    assert tail.read(16, 2) == b"g"
+    assert tail.read(17, 2) is None
+
+
+def test_a_piece_is_shared():
+    """Each reader that is at its beginning gets the same bytes, and not a copy."""
+    piece = bytes(1000)
+    tail = filled(Budget("memory", None), piece)
+    assert tail.read(0, 1000) is piece
+
+
+def test_it_is_bounded_and_paid_for():
+    """In bytes and in pieces; in the end nothing is held."""
+    memory = Budget("memory", None)
+    tail = filled(memory, *[bytes(SIZE // 2)] * 5)
+    assert memory.used == SIZE
+    tail.clear()
+    assert memory.used == 0
+    tail = filled(memory, *[b"x"] * 3 * PIECES)
+    assert memory.used == PIECES
+    assert tail.read(2 * PIECES, 1) == b"x"
+    assert tail.read(2 * PIECES - 1, 1) is None
+
+
+def test_where_there_is_no_room_it_keeps_none():
+    """And never has a gap."""
+    memory = Budget("memory", 5)
+    tail = filled(memory, b"abc", b"defg", b"hi")
+    assert tail.read(0, 3) is None
+    assert tail.read(7, 3) == b"hi"
+    assert memory.used == 2

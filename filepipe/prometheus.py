@@ -62,12 +62,25 @@ class _ServiceCollector(Collector):
             "Messages whose consumer left before their first byte, so that another gets them.",
             self._service.queues.redelivered,
         )
+        yield from self._logs()
         uploads = self._service.uploads
         yield GaugeMetricFamily(
             "filepipe_uploads_open", "Uploads that are not complete.", uploads.open
         )
         yield CounterMetricFamily(
             "filepipe_upload_parts", "Parts of uploads that were stored.", uploads.stored
+        )
+
+    def _logs(self) -> Iterator[Metric]:
+        logs = self._service.logs
+        yield CounterMetricFamily(
+            "filepipe_log_records", "Records that were appended to logs.", logs.records
+        )
+        yield CounterMetricFamily(
+            "filepipe_log_commits", "Writes to logs, each of one or more records.", logs.commits
+        )
+        yield GaugeMetricFamily(
+            "filepipe_logs_damaged", "Logs that are not served because of damage.", logs.damaged
         )
 
     def _traffic(self) -> Iterator[Metric]:

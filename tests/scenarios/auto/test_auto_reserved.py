@@ -84,8 +84,7 @@ def test_the_rest_of_the_pages(shared: Daemon) -> None:
 
 @pytest.mark.parametrize(
     ("target", "header", "name"),
-    [("?append", "", "?append"), ("?follow", "", "?follow"),
-     ("?view=log", "", "?view"), ("?verb=append", "", "?verb"),
+    [("?view=log", "", "?view"), ("?verb=append", "", "?verb"),
      ("", "X-Verb: append", "X-Verb"),
      ("", "Upgrade: websocket", "WebSocket"), ("", "Upgrade: WebSocket", "WebSocket")],
 )  # fmt: skip

@@ -10,6 +10,7 @@ import random
 import socket
 import ssl
 import struct
+from collections.abc import Iterable
 from typing import Any
 
 from tests.conftest import Daemon, curl, read_all
@@ -43,9 +44,21 @@ class Peer:
         if receive_buffer is not None:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.sock.settimeout(30)
-        self.sock.connect((host, int(port)))
+        try:
+            self.sock.connect((host, int(port)))
+        except OSError:  # the daemon may have been killed
+            self.sock.close()
+            raise
         if tls is not None:
             self.sock = tls.wrap_socket(self.sock)
+
+    def ask(self, lines: Iterable[str]) -> None:
+        """Send the head of a request."""
+        try:
+            self.sock.sendall("\r\n".join((*lines, "", "")).encode())
+        except OSError:
+            self.sock.close()
+            raise
 
     def __enter__(self) -> Any:
         return self
@@ -87,7 +100,7 @@ class Upload(Peer):
         framing = "Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}"
         line = f"{self.method} {path} HTTP/{version}"
         lines = (line, "Host: localhost", "Connection: close", framing, *headers)
-        self.sock.sendall("\r\n".join((*lines, "", "")).encode())
+        self.ask(lines)
 
     def send(self, data: bytes) -> None:
         """The next piece of the body."""
@@ -131,7 +144,7 @@ class Download(Peer):
     ) -> None:
         super().__init__(daemon, listener, receive_buffer, tls)
         lines = (f"GET {path} HTTP/{version}", "Host: localhost", *headers)
-        self.sock.sendall("\r\n".join((*lines, "", "")).encode())
+        self.ask(lines)
         self.response = http.client.HTTPResponse(self.sock, method="GET")
 
     def leave(self) -> None:

@@ -51,6 +51,7 @@ ELSEWHERE = {
     "filepipe/web/events.py": "tests/scenarios/logs/test_logs_follow.py",
     "filepipe/web/exchange.py": "tests/logs/test_requests.py",
     "filepipe/web/forward.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",
+    "filepipe/web/history.py": "tests/scenarios/logs/test_logs_follow.py",
     "filepipe/web/multipart.py": "tests/scenarios/file_pipe/test_file_pipe_multipart.py",
     "filepipe/web/ranges.py": "tests/scenarios/auto/test_auto_range.py",
     "filepipe/web/part_body.py": "tests/scenarios/uploads/test_uploads_parts.py",

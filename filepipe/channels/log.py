@@ -419,11 +419,17 @@ class Follower(Reader):
                 raise Draining("server is shutting down")
             await log.progress()
             log.check()
-        if self._session is not None and self._session.over:
-            limit = min(limit, self._session.end - self.offset)
-            if self._is_at_its_end():
-                return b""
-        return await super().read(limit)
+        if self._is_at_its_end():
+            return b""
+        return await super().read(min(limit, self.ready))
+
+    @property
+    def ready(self) -> int:
+        """How many bytes can be read now."""
+        session, end = self._session, self.log.size
+        if session is not None and session.over:
+            end = min(end, session.end)
+        return end - self.offset
 
     def _is_at_its_end(self) -> bool:
         session = self._session

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from filepipe.channels.channel import Channel, Kind, Reader, Writer
-from filepipe.channels.log import Log
+from filepipe.channels.log import Follower, Log
 from filepipe.channels.state import State
 from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, Unavailable
 from filepipe.relay.moves import Gauge, Intake, Outflow
@@ -26,6 +27,7 @@ from filepipe.service import Statistics
 from filepipe.storage.interface import Descriptor
 from filepipe.web.connection import Connection, reset
 from filepipe.web.exchange import EXCHANGE
+from filepipe.web.history import send_history
 from filepipe.web.stall import Watch
 
 SMALL = 64 * 1024
@@ -244,8 +246,11 @@ class Pumps:
         self, request: web.BaseRequest, reader: Reader, response: web.StreamResponse
     ) -> None:
         await response.prepare(request)
-        channel = reader.channel
-        with Watch(self._patience(channel), "took") as watch:
+        patience = self._patience(reader.channel)
+        if isinstance(reader, Follower):
+            count = functools.partial(self.count_out, request)
+            await send_history(self.plane, request, reader, patience, count)
+        with Watch(patience, "took") as watch:
             while chunk := await reader.read():
                 watch.begin()
                 await response.write(chunk)

@@ -63,9 +63,9 @@ def test_over_the_quota(start: Start) -> None:
     assert append(daemon, "/log", b"", "&offset=60000").status == 200
 
 
-def test_a_follower_that_stops_is_cut(start: Start) -> None:
+def test_a_follower_that_stops_is_cut(start: Start, each_path: str) -> None:
     """At the limit for readers; until then, and afterwards, it disturbs nobody."""
-    daemon = start("--stall-timeout", "1")
+    daemon = start(each_path, "--stall-timeout", "1")
     body = body_of(16 * MIB)
     append(daemon, "/log", b"x")
     with Download(daemon, "/log?follow", receive_buffer=65536) as stuck:
@@ -77,6 +77,11 @@ def test_a_follower_that_stops_is_cut(start: Start) -> None:
             assert stuck.begin() == quick.begin() == 200
             assert sha(quick.take(len(body))) == sha(body)
             eventually(lambda: readers(daemon, "log") == 1)
+            with Download(daemon, "/log?follow", receive_buffer=65536) as late:
+                assert late.begin() == 200
+                eventually(lambda: readers(daemon, "log") == 2)
+                eventually(lambda: readers(daemon, "log") == 1)
+                assert late.rest() is None
             assert session.finish().startswith(b"HTTP/1.1 200 ")
             assert quick.rest() == b""
         got = stuck.rest()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
-
-import pytest
+from collections.abc import Callable
 
 from tests.conftest import Daemon, eventually
 from tests.scenarios.logs.asking import append, ask, begin, end_of, finish, follow, say
@@ -65,19 +64,26 @@ def test_a_lost_session_is_a_cut(shared: Daemon, path: str) -> None:
     assert end_of(resumed) == (b" rest", 0)
 
 
-@pytest.mark.parametrize("start", [0, 5, 2 * MIB, 3 * MIB])
-def test_a_long_history(shared: Daemon, path: str, start: int) -> None:
-    """More than memory keeps, then live, then the end: each byte once."""
+def test_a_long_history(start: Callable[..., Daemon], each_path: str) -> None:
+    """More than memory keeps, then live, then the end: each byte once, whoever moves them."""
+    daemon = start(each_path)
     body = body_of(3 * MIB)
-    append(shared, path, body)
-    follower = follow(shared, path, f"&offset={start}")
-    follows(shared, path)
-    session = begin(shared, path, "&close")
+    append(daemon, "/log", body)
+    starts = (0, 5, 2 * MIB, 3 * MIB)
+    followers = [follow(daemon, "/log", f"&offset={start}") for start in starts]
+    followers.append(follow(daemon, "/log", "", "--http1.0"))
+    left = follow(daemon, "/log", "", "--limit-rate", "100K")
+    follows(daemon, "/log", 6)
+    left.kill()
+    left.communicate()
+    session = begin(daemon, "/log", "&close")
     for _ in range(20):
         say(session, body[:50_000])
     assert finish(session).end == len(body) + 1_000_000
-    data, code = end_of(follower)
-    assert (sha(data), code) == (sha((body + body[:50_000] * 20)[start:]), 0)
+    for begun, follower in zip((*starts, 0), followers, strict=True):
+        data, code = end_of(follower)
+        assert (sha(data), code) == (sha((body + body[:50_000] * 20)[begun:]), 0)
+    daemon.assert_clean_log()
 
 
 def test_a_range(shared: Daemon, path: str) -> None:

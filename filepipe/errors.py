@@ -7,6 +7,7 @@ FilepipeError
 │   │   └── WrongLength        400  two lengths of one upload that do not agree
 │   ├── Unauthorized           401  no credential, or one that is not good
 │   ├── Forbidden              403  understood, and not allowed here
+│   │   └── StaleEpoch         403  carries the epoch in which the producer is now
 │   ├── NotFound               404  nothing there, also after waiting
 │   ├── MethodNotAllowed       405  carries the methods that are
 │   ├── Conflict               409  the key is in use
@@ -17,7 +18,8 @@ FilepipeError
 │   │   ├── WrongOffset        409  carries where the upload goes on, and where it was to
 │   │   ├── WriterPresent      409  somebody else appends to the log
 │   │   ├── NotAtEnd           409  carries where the log ends, which is not where it was to
-│   │   └── LogClosed          409  carries where the log ends, for ever
+│   │   ├── LogClosed          409  carries where the log ends, for ever
+│   │   └── SequenceGap        409  carries which record of a producer comes next, and which came
 │   ├── Gone                   410  what was waited for has been removed
 │   ├── PreconditionFailed     412  If-Match does not hold
 │   ├── OtherVersion           412  a version of tus that we do not speak
@@ -96,6 +98,16 @@ class Forbidden(Refused):
 
     code = "forbidden"
     status = 403
+
+
+class StaleEpoch(Forbidden):
+    """The producer has begun anew since; `epoch` is the one that it is in."""
+
+    code = "stale_epoch"
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__(f"the producer is in epoch {epoch} now")
+        self.epoch = epoch
 
 
 class NotFound(Refused):
@@ -188,6 +200,17 @@ class LogClosed(Conflict):
     def __init__(self, end: int) -> None:
         super().__init__(f"the log is closed at offset {end}")
         self.end = end
+
+
+class SequenceGap(Conflict):
+    """A producer's record `expected` comes next, and not `received`."""
+
+    code = "sequence_gap"
+
+    def __init__(self, expected: int, received: int) -> None:
+        super().__init__(f"record {expected} of this producer comes next, not {received}")
+        self.expected = expected
+        self.received = received
 
 
 class Gone(Refused):

@@ -1,8 +1,8 @@
 """A log: a channel that outlives the process; readers are cursors over what was acknowledged.
 
     log.submit(data, at=…)          one record, whole or not at all; a future of the log's end
-    async with Session(log) as s:   a writer who stays: `write`, `flush`, and an end that is told
-    with Follower(log, 0) as f:     history, then live, to the session's end or the log's
+    Session, in `log_session`       a writer who stays: `write`, `flush`, and an end that is told
+    Follower, in `follower`         history, then live, to the session's end or the log's
     log.size, log.tip               what was acknowledged; that and what is on its way
     log.finish()                    is what a record with `close` leads to: state FINISHED
 
@@ -18,33 +18,31 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from filepipe.accountant import Accountant
 from filepipe.channels.channel import (
-    READ_SIZE,
     Channel,
     Kind,
     Metadata,
-    Reader,
-    Writer,
 )
+from filepipe.channels.producers import Producers
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import Event, State, move
 from filepipe.channels.tail import Tail
 from filepipe.errors import (
     Broken,
-    Draining,
     FilepipeError,
     LogClosed,
     NotAtEnd,
     StorageFailed,
-    WriterPresent,
 )
 from filepipe.journal.files import LogFiles
 from filepipe.journal.frames import Mark
 from filepipe.keys import Key
+
+if TYPE_CHECKING:
+    from filepipe.channels.log_session import Session
 
 T = TypeVar("T")
 
@@ -53,9 +51,6 @@ GROUP = 64
 
 GROUP_BYTES = 1024 * 1024
 """Bytes that are written together at most, but for a record that is larger alone."""
-
-ROOM = 1024 * 1024
-"""Bytes that a session may have on their way to the disk."""
 
 
 class Host(Protocol):
@@ -87,7 +82,7 @@ class Log(Channel):
     """Made and found by `Logs`. `ttl` are the seconds that it lives after its last byte."""
 
     __slots__ = (
-        "_committing", "_files", "_host", "_queue", "_tail", "_waiting", "closing", "damage",
+        "_committing", "_files", "_host", "_producers", "_queue", "_tail", "_waiting", "closing",
         "last_session", "session", "taken", "ttl",
     )  # fmt: skip
 
@@ -95,6 +90,7 @@ class Log(Channel):
         super().__init__(key, Kind.LOG, Retention(after_end=0.0), host.changed, lambda blob: None)
         self._host = host
         self._files: LogFiles | None = None
+        self._producers = Producers({})
         self._queue: deque[_Record] = deque()
         self._waiting = 0
         """Bytes of the records that are not acknowledged yet."""
@@ -110,6 +106,7 @@ class Log(Channel):
     def open(self, files: LogFiles) -> None:
         """Let readers in: these are its files."""
         self._files = files
+        self._producers = Producers(files.marks)
         birth = files.birth
         self.ttl = birth.ttl
         self.meta = Metadata(content_type=birth.content_type)
@@ -161,24 +158,41 @@ class Log(Channel):
         durable: bool = True,
         mark: Mark | None = None,
     ) -> asyncio.Future[int]:
-        """Append a record, at the offset `at` if one is given.
+        """Append a record, at the offset `at` if one is given; once only if it has a `mark`.
 
         The future is where the log ends with it, once it is acknowledged, or why it never is:
         `DiskFull`, `StorageFailed`. Raises `LogClosed`, `NotAtEnd`, `OverBudget`, `Broken` once the
-        log was deleted, `StorageFailed`.
+        log was deleted, `StorageFailed`, and what `Producers.is_new` raises.
         """
         self.check()
+        if self.state is not State.FINISHED and self.state is not State.WRITING:
+            raise self.failure or Broken("the key was deleted")
+        if mark is not None and not self._producers.is_new(mark):
+            return self._acknowledged()
         if self.state is State.FINISHED or self.closing:
             raise LogClosed(self.tip)
-        if self.state is not State.WRITING:
-            raise self.failure or Broken("the key was deleted")
         if at is not None and at != self.tip:
             raise NotAtEnd(self.tip, at)
         self._take(len(data))
+        if mark is not None:
+            self._producers.admit(mark)
+        return self._enqueue(data, close, durable, mark)
+
+    def _acknowledged(self) -> asyncio.Future[int]:
+        """Of a record that came before: once all that is on its way is acknowledged."""
+        if self._queue or self._committing is not None:
+            return self._enqueue(b"", False, True, None)
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        done.set_result(self.size)
+        return done
+
+    def _enqueue(
+        self, data: bytes, close: bool, durable: bool, mark: Mark | None
+    ) -> asyncio.Future[int]:
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._queue.append(_Record(data, close, durable, mark, done))
         self._waiting += len(data)
-        self.closing = close
+        self.closing = self.closing or close
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
         return done
@@ -255,6 +269,7 @@ class Log(Channel):
         self._host.accountant.disk.give(size)
         self.taken -= size
         self.closing = False
+        self._producers = Producers(self.files.marks)
         for session in (self.session, self.last_session):
             if session is not None:
                 session.end = min(session.end, self.size)
@@ -296,145 +311,3 @@ class Log(Channel):
     async def descriptor(self) -> int:
         """The file with its bytes, open while somebody reads. Raises `TooManyFiles`."""
         return await self._host.run(self.files.descriptor)
-
-
-class Session(Writer):
-    """A writer who stays: `async with` it. Its end is told to those who follow it.
-
-    Entering raises `WriterPresent`, `LogClosed` and, where `at` is not the log's end, `NotAtEnd`.
-    Leaving it without an exception waits for everything to be acknowledged; with one it is *lost*.
-    """
-
-    __slots__ = ("_at", "_durable", "_flight", "_flying", "end", "log", "lost", "over")
-
-    def __init__(self, log: Log, *, at: int | None = None, durable: bool = True) -> None:
-        super().__init__(log)
-        self.log = log
-        self.over = False
-        self.lost: FilepipeError | None = None
-        self.end = log.tip
-        self._at = at
-        self._durable = durable
-        self._flight: deque[tuple[asyncio.Future[int], int]] = deque()
-        self._flying = 0
-
-    async def __aenter__(self) -> Session:
-        log = self.log
-        if log.draining:
-            raise Draining("server is shutting down, not accepting new uploads")
-        if log.session is not None:
-            raise WriterPresent("somebody else is appending to this log")
-        log.check()
-        if log.state is State.FINISHED or log.closing:
-            raise LogClosed(log.tip)
-        if self._at is not None and self._at != log.tip:
-            raise NotAtEnd(log.tip, self._at)
-        self.end = log.tip
-        log.session = log.last_session = self
-        log.writing = True
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            if error is None:
-                await self.flush()
-        except BaseException as failure:
-            error = failure
-            raise
-        finally:
-            if error is not None:
-                self.lost = error if isinstance(error, FilepipeError) else _LOST
-            self.over = True
-            self.log.session = None
-            self.log.writing = False
-            self.log.wake()
-            self.log.let_go()
-
-    async def write(self, chunks: Sequence[bytes]) -> None:
-        """Append the chunks, each a record; returns before they are acknowledged.
-
-        Waits while there is no room. Raises what `Log.submit` raises, and what became of records
-        before.
-        """
-        for chunk in chunks:
-            while self._flight and (self._flight[0][0].done() or self._flying + len(chunk) > ROOM):
-                await self._land()
-            done = self.log.submit(chunk, at=self.end, durable=self._durable)
-            self.end += len(chunk)
-            self._flight.append((done, len(chunk)))
-            self._flying += len(chunk)
-
-    async def close(self) -> None:
-        """Append the end of the log. Raises as `write`."""
-        done = self.log.submit(b"", at=self.end, close=True, durable=self._durable)
-        self._flight.append((done, 0))
-
-    async def flush(self) -> None:
-        """Return when everything is acknowledged. Raises why something never will be."""
-        while self._flight:
-            await self._land()
-
-    async def _land(self) -> None:
-        done, size = self._flight[0]
-        await asyncio.shield(done)
-        self._flight.popleft()
-        self._flying -= size
-
-    async def descriptor(self) -> int:
-        """Nothing is written to it but by frames."""
-        return -1
-
-
-_LOST = Broken("the appender left before its last byte")
-
-
-class Follower(Reader):
-    """A cursor that stays. It ends with the log, or with the session that it joined.
-
-    `log` is what `channel` is.
-    """
-
-    __slots__ = ("_session", "log")
-
-    def __init__(self, log: Log, start: int) -> None:
-        super().__init__(log, start)
-        self.log = log
-        self._session = log.session
-
-    async def read(self, limit: int = READ_SIZE) -> bytes:
-        """The next 1 to `limit` bytes, waiting for them; b"" at the clean end.
-
-        Raises `Broken` when the session was lost or the log deleted, `Draining`, `StorageFailed`.
-        """
-        log = self.log
-        while self.offset >= log.size and log.state is State.WRITING:
-            if self._is_at_its_end():
-                return b""
-            if log.draining and log.session is None:
-                raise Draining("server is shutting down")
-            await log.progress()
-            log.check()
-        if self._is_at_its_end():
-            return b""
-        return await super().read(min(limit, self.ready))
-
-    @property
-    def ready(self) -> int:
-        """How many bytes can be read now."""
-        session, end = self._session, self.log.size
-        if session is not None and session.over:
-            end = min(end, session.end)
-        return end - self.offset
-
-    def _is_at_its_end(self) -> bool:
-        session = self._session
-        if session is None or not session.over or self.offset < session.end:
-            return False
-        if session.lost is not None:
-            raise Broken("the appender was lost") from session.lost
-        return True

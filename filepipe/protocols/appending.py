@@ -8,11 +8,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from filepipe.errors import BadRequest
+from filepipe.journal.frames import Mark
 from filepipe.sizes import parse_duration
 
 EVENTS: Final = "text/event-stream"
 
+PRODUCER: Final = ("Producer-Id", "Producer-Epoch", "Producer-Seq")
+"""The headers of a record that may come again, all of them or none."""
+
+_NAME: Final = 256
+"""Characters of a producer's name at most."""
+
 _OFFSET = re.compile(r"[0-9]{1,19}")
+_COUNT = re.compile(r"[0-9]{1,15}")
 _DURABILITY: Final = {"sync": True, "async": False}
 
 
@@ -63,6 +71,24 @@ def read_offset(text: str, name: str = "offset") -> int:
     """A number of bytes. Raises `BadRequest`."""
     if not text.isascii() or _OFFSET.fullmatch(text) is None:
         raise BadRequest(f"{name} is not a number of bytes")
+    return int(text)
+
+
+def wanted_mark(headers: Mapping[str, str]) -> Mark | None:
+    """Which record of which producer the body is, if that is said. Raises `BadRequest`."""
+    name, epoch, number = (headers.get(each) for each in PRODUCER)
+    if name is None or epoch is None or number is None:
+        if any(each in headers for each in PRODUCER):
+            raise BadRequest(f"{', '.join(PRODUCER)} come together, or not at all")
+        return None
+    if not name.isprintable() or not 0 < len(name) <= _NAME:
+        raise BadRequest("Producer-Id is empty, too long or cannot be read")
+    return Mark(name, _number(epoch, PRODUCER[1]), _number(number, PRODUCER[2]))
+
+
+def _number(text: str, name: str) -> int:
+    if not text.isascii() or _COUNT.fullmatch(text) is None:
+        raise BadRequest(f"{name} is not a number from 0 on")
     return int(text)
 
 

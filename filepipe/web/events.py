@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
-from filepipe.channels.log import Follower
+from filepipe.channels.follower import Follower
 from filepipe.channels.state import State
 from filepipe.errors import FilepipeError
 from filepipe.protocols.events import HEARTBEAT, Events

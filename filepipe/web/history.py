@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from filepipe.channels.log import Follower
+from filepipe.channels.follower import Follower
 from filepipe.errors import Broken, Unavailable
 from filepipe.relay.moves import Outflow
 from filepipe.relay.plane import Plane

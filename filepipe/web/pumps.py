@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from filepipe.channels.channel import Channel, Kind, Reader, Writer
-from filepipe.channels.log import Follower, Log
+from filepipe.channels.follower import Follower
+from filepipe.channels.log import Log
 from filepipe.channels.state import State
 from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, Unavailable
 from filepipe.relay.moves import Gauge, Intake, Outflow

@@ -16,6 +16,8 @@ from filepipe.errors import (
     NotAtEnd,
     OverBudget,
     RangeNotSatisfiable,
+    SequenceGap,
+    StaleEpoch,
     StorageAway,
     Unavailable,
     UnknownVersion,
@@ -47,6 +49,11 @@ def headers_of(error: FilepipeError) -> dict[str, str]:
         headers["Upload-Offset"] = str(error.expected)
     if isinstance(error, NotAtEnd | LogClosed):
         headers["Stream-Next-Offset"] = str(error.end)
+    if isinstance(error, StaleEpoch):
+        headers["Producer-Epoch"] = str(error.epoch)
+    if isinstance(error, SequenceGap):
+        headers["Producer-Expected-Seq"] = str(error.expected)
+        headers["Producer-Received-Seq"] = str(error.received)
     if isinstance(error, LogClosed):
         headers["Stream-Closed"] = "true"
     return headers

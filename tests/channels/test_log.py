@@ -7,7 +7,9 @@ import pytest
 
 from filepipe.accountant import Accountant
 from filepipe.channels.directory import Directory
-from filepipe.channels.log import GROUP, ROOM, Follower, Log, Session
+from filepipe.channels.follower import Follower
+from filepipe.channels.log import GROUP, Log
+from filepipe.channels.log_session import ROOM, Session
 from filepipe.channels.logs import Logs
 from filepipe.channels.state import State
 from filepipe.errors import (
@@ -17,9 +19,11 @@ from filepipe.errors import (
     LogClosed,
     NotAtEnd,
     OverBudget,
+    SequenceGap,
     StorageFailed,
     WriterPresent,
 )
+from filepipe.journal.frames import Mark
 from filepipe.keys import Key
 from tests.channels.logging import HeldDisk
 from tests.journal.forgetful import BROKEN, FULL
@@ -399,3 +403,33 @@ async def test_a_draining_daemon_ends_who_follows_an_idle_log(log, logs):
         with pytest.raises(Draining):
             await follower.read()
     assert logs.busy() == 0
+
+
+# -- producers
+
+
+async def test_a_record_that_comes_again_is_there_once(log, disk):
+    """Also while it is on its way; both are acknowledged, and neither before it is safe."""
+    disk.held.clear()
+    done = [log.submit(b"one", mark=Mark("me", 0, 0)), log.submit(b"one", mark=Mark("me", 0, 0))]
+    await asyncio.sleep(0.05)
+    assert not any(each.done() for each in done)
+    disk.held.set()
+    assert await asyncio.gather(*done) == [3, 3]
+    assert await log.submit(b"one", mark=Mark("me", 0, 0)) == 3
+    assert await log.submit(b"two", mark=Mark("me", 0, 1), close=True) == 6
+    assert await log.submit(b"two", mark=Mark("me", 0, 1), close=True) == 6
+    assert await read_all(log) == b"onetwo"
+
+
+async def test_a_record_that_was_not_kept_may_come_again(log, disk):
+    """It is no repetition then, and neither is the one behind it."""
+    disk.fail = ("write data", FULL)
+    done = [log.submit(b"one", mark=Mark("me", 0, 0)), log.submit(b"two", mark=Mark("me", 0, 1))]
+    ends = await asyncio.gather(*done, return_exceptions=True)
+    assert [type(end) for end in ends] == [DiskFull, DiskFull]
+    with pytest.raises(SequenceGap):
+        log.submit(b"two", mark=Mark("me", 0, 1))
+    await log.submit(b"one", mark=Mark("me", 0, 0))
+    await log.submit(b"two", mark=Mark("me", 0, 1))
+    assert await read_all(log) == b"onetwo"

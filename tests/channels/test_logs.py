@@ -8,7 +8,8 @@ import pytest
 from filepipe.accountant import Accountant
 from filepipe.channels.channel import Kind
 from filepipe.channels.directory import Directory
-from filepipe.channels.log import Follower, Session
+from filepipe.channels.follower import Follower
+from filepipe.channels.log_session import Session
 from filepipe.channels.logs import Logs
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import State

@@ -3,10 +3,12 @@
 import pytest
 
 from filepipe.errors import BadRequest
+from filepipe.journal.frames import Mark
 from filepipe.protocols.appending import (
     Append,
     read_offset,
     wanted_append,
+    wanted_mark,
     wanted_start,
     wants_events,
 )
@@ -84,6 +86,20 @@ def test_the_name_of_what_is_no_offset_is_told():
     """It may be a header."""
     with pytest.raises(BadRequest, match="Last-Event-ID"):
         read_offset("x", "Last-Event-ID")
+
+
+def test_the_record_of_a_producer():
+    """All three headers, or none."""
+    headers = {"Producer-Id": "sensor 1", "Producer-Epoch": "0", "Producer-Seq": "15"}
+    assert wanted_mark(headers) == Mark("sensor 1", 0, 15)
+    assert wanted_mark({}) is None
+    for name in headers:
+        with pytest.raises(BadRequest):
+            wanted_mark({each: value for each, value in headers.items() if each != name})
+        for value in ("", "-1", "x" * 257, "\u202e"):
+            if name != "Producer-Id" or value != "-1":
+                with pytest.raises(BadRequest):
+                    wanted_mark({**headers, name: value})
 
 
 def test_who_wants_events():

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from filepipe.channels.log import Follower, Log, Session
+from filepipe.channels.follower import Follower
+from filepipe.channels.log import Log
+from filepipe.channels.log_session import Session
 from filepipe.channels.state import State
 from filepipe.errors import (
     BadRequest,
@@ -23,13 +25,16 @@ from filepipe.errors import (
     NotFound,
     OverBudget,
     RangeNotSatisfiable,
+    StorageFailed,
     WriterPresent,
 )
+from filepipe.journal.frames import Mark
 from filepipe.keys import Key
 from filepipe.protocols.appending import (
     EVENTS,
     Append,
     wanted_append,
+    wanted_mark,
     wanted_start,
     wants_events,
 )
@@ -56,33 +61,38 @@ _FORM = "application/x-www-form-urlencoded"
 async def append(
     context: Context, request: web.BaseRequest, key: Key, arguments: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Append the body; the answer is the end of the log, and what is wrong a refusal with it."""
+    """Append the body; the answer is the end of the log, also where not all could be appended.
+
+    Raises `BadRequest`, `TooLarge`, `ExpectationFailed`, and what `Logs.enter` raises.
+    """
     wish = wanted_append(arguments)
-    headers = request.headers
+    _check(context, request)
+    mark = wanted_mark(request.headers)
+    if wish.offset and context.service.directory.present(key) is None:
+        raise NotAtEnd(0, wish.offset)
+    log = None
+    try:
+        ttl = wish.ttl or context.rules.log_ttl
+        log = await context.service.logs.enter(key, _type(request), ttl)
+        end = await _append(context, request, log, wish, mark)
+    except StorageFailed:
+        raise
+    except FilepipeError as error:
+        return _refusal(request, error, log)
+    headers = {"Access-Control-Allow-Origin": "*", "Server": "filepipe", **pipes.end_of(log, end)}
+    if not wish.durable:
+        headers["Stream-Durability"] = "async"
+    return web.Response(text=f"{end}\n", headers=headers)
+
+
+def _check(context: Context, request: web.BaseRequest) -> None:
     for name in ("Content-Range", "X-Forward-Url", "If-Match", "If-None-Match"):
-        if name in headers:
+        if name in request.headers:
             raise BadRequest(f"{name} is not supported with ?append")
-    if multipart_boundary(headers.get("Content-Type")) is not None:
+    if multipart_boundary(request.headers.get("Content-Type")) is not None:
         raise BadRequest("a form cannot be appended, send the file itself")
     context.pumps.check_length(request.content_length)
     check_expectation(request)
-    if wish.offset and context.service.directory.present(key) is None:
-        raise NotAtEnd(0, wish.offset)
-    log = await context.service.logs.enter(key, _type(request), wish.ttl or context.rules.log_ttl)
-    size = length_of(request)
-    whole = size is not None and size <= WHOLE
-    try:
-        end = await (_append_whole if whole else _append_session)(context, request, log, wish)
-    except (NotAtEnd, LogClosed):
-        raise
-    except (OverBudget, DiskFull) as error:
-        return _refusal(request, error, log, 507)
-    except FilepipeError as error:
-        return _refusal(request, error, log, error.status)
-    answer = {"Access-Control-Allow-Origin": "*", "Server": "filepipe", **pipes.end_of(log, end)}
-    if not wish.durable:
-        answer["Stream-Durability"] = "async"
-    return web.Response(text=f"{end}\n", headers=answer)
 
 
 def _type(request: web.BaseRequest) -> str | None:
@@ -90,19 +100,32 @@ def _type(request: web.BaseRequest) -> str | None:
     return None if found is not None and found.lower().startswith(_FORM) else found
 
 
-def _refusal(
-    request: web.BaseRequest, error: FilepipeError, log: Log, status: int
-) -> web.StreamResponse:
+def _refusal(request: web.BaseRequest, error: FilepipeError, log: Log | None) -> web.StreamResponse:
     """What went wrong, and how much of it all is acknowledged nevertheless."""
+    status = 507 if isinstance(error, OverBudget | DiskFull) else error.status
     response = refusals.answer(request, error, newline=True, status=status)
-    response.headers.update(pipes.end_of(log, log.size))
+    if log is not None and "Stream-Next-Offset" not in response.headers:
+        response.headers.update(pipes.end_of(log, log.size))
     return response
 
 
-async def _append_whole(context: Context, request: web.BaseRequest, log: Log, wish: Append) -> int:
+async def _append(
+    context: Context, request: web.BaseRequest, log: Log, wish: Append, mark: Mark | None
+) -> int:
+    size = length_of(request)
+    if size is not None and size <= WHOLE:
+        return await _append_whole(context, request, log, wish, mark)
+    if mark is not None:
+        raise BadRequest("a producer's record states its length, and is 64 KiB or less")
+    return await _append_session(context, request, log, wish)
+
+
+async def _append_whole(
+    context: Context, request: web.BaseRequest, log: Log, wish: Append, mark: Mark | None
+) -> int:
     if log.session is not None:
         raise WriterPresent("somebody else is appending to this log")
-    if request.content_length and log.state is State.FINISHED:
+    if request.content_length and log.state is State.FINISHED and mark is None:
         raise LogClosed(log.size)
     await invite(request)
     chunks = []
@@ -116,12 +139,15 @@ async def _append_whole(context: Context, request: web.BaseRequest, log: Log, wi
     if log.session is not None:
         raise WriterPresent("somebody else is appending to this log")
     data = b"".join(chunks)
-    if not data and not wish.close and wish.offset in (None, log.tip):
-        return log.size
-    if not data and wish.close and log.state is State.FINISHED:
-        return log.size  # it was closed before
+    if not data and mark is None:
+        if not wish.close and wish.offset in (None, log.tip):
+            return log.size
+        if wish.close and log.state is State.FINISHED:
+            return log.size  # it was closed before
     with context.pumps.counted("in"):
-        return await log.submit(data, at=wish.offset, close=wish.close, durable=wish.durable)
+        return await log.submit(
+            data, at=wish.offset, close=wish.close, durable=wish.durable, mark=mark
+        )
 
 
 async def _append_session(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.conftest import Daemon, curl, eventually, start_curl
-from tests.scenarios.logs.asking import append, ask, begin, finish, say
+from tests.scenarios.logs.asking import Answer, append, ask, begin, finish, say
 from tests.scenarios.peers import MIB, Upload, body_of, readers, sha, stored
 
 
@@ -96,6 +96,30 @@ def test_asynchronous_is_echoed(shared: Daemon, path: str) -> None:
     """So that nobody takes it for the usual promise."""
     assert append(shared, path, b"x", "&durability=async")["Stream-Durability"] == "async"
     assert "stream-durability" not in append(shared, path, b"x").headers
+
+
+def test_a_producer(shared: Daemon, path: str) -> None:
+    """Whose answer was lost sends the record again, and it is there once."""
+
+    def produce(epoch: int, number: int, data: bytes, *, chunked: bool = False) -> Answer:
+        headers = ("-H", "Producer-Id: me", "-H", f"Producer-Epoch: {epoch}")
+        return append(
+            shared, path, data, "", *headers, "-H", f"Producer-Seq: {number}", chunked=chunked
+        )
+
+    for _ in range(2):
+        answer = produce(0, 0, b"zero ")
+        assert (answer.status, answer.end) == (200, 5)
+    assert produce(0, 1, b"one ").end == 9
+    gap = produce(0, 3, b"three")
+    assert (gap.status, gap["X-Error-Code"]) == (409, "sequence_gap")
+    assert (gap["Producer-Expected-Seq"], gap["Producer-Received-Seq"]) == ("2", "3")
+    assert produce(1, 0, b"anew").end == 13
+    stale = produce(0, 2, b"two")
+    assert (stale.status, stale["Producer-Epoch"]) == (403, "1")
+    assert produce(2, 5, b"x").status == 400
+    assert produce(1, 1, b"x", chunked=True).status == 400
+    assert ask(shared, path).body == b"zero one anew"
 
 
 def test_a_lost_session_leaves_what_arrived(shared: Daemon, path: str) -> None:

@@ -1,0 +1,55 @@
+"""A reader of a log who stays: a cursor over what is acknowledged, to the end that is meant."""
+
+from __future__ import annotations
+
+from filepipe.channels.channel import READ_SIZE, Reader
+from filepipe.channels.log import Log
+from filepipe.channels.state import State
+from filepipe.errors import Broken, Draining
+
+
+class Follower(Reader):
+    """A cursor that stays. It ends with the log, or with the session that it joined.
+
+    `log` is what `channel` is.
+    """
+
+    __slots__ = ("_session", "log")
+
+    def __init__(self, log: Log, start: int) -> None:
+        super().__init__(log, start)
+        self.log = log
+        self._session = log.session
+
+    async def read(self, limit: int = READ_SIZE) -> bytes:
+        """The next 1 to `limit` bytes, waiting for them; b"" at the clean end.
+
+        Raises `Broken` when the session was lost or the log deleted, `Draining`, `StorageFailed`.
+        """
+        log = self.log
+        while self.offset >= log.size and log.state is State.WRITING:
+            if self._is_at_its_end():
+                return b""
+            if log.draining and log.session is None:
+                raise Draining("server is shutting down")
+            await log.progress()
+            log.check()
+        if self._is_at_its_end():
+            return b""
+        return await super().read(min(limit, self.ready))
+
+    @property
+    def ready(self) -> int:
+        """How many bytes can be read now."""
+        session, end = self._session, self.log.size
+        if session is not None and session.over:
+            end = min(end, session.end)
+        return end - self.offset
+
+    def _is_at_its_end(self) -> bool:
+        session = self._session
+        if session is None or not session.over or self.offset < session.end:
+            return False
+        if session.lost is not None:
+            raise Broken("the appender was lost") from session.lost
+        return True

@@ -71,6 +71,22 @@ app.command(
     was sent and breaks off cannot be resumed, as it is stored nowhere: it has to be sent again.""",
 )
 app.command(
+    "filepipe.cli.log:append",
+    name="append",
+    help="""Append a file or standard input to a log, which is kept; each byte once.
+
+    Prints where the log ends. What is read is on the server's disk soon after, and can be followed.
+    A broken connection is taken up again, and nothing is there twice.""",
+)
+app.command(
+    "filepipe.cli.log:follow",
+    name="follow",
+    help="""Follow a log to standard output: what it has, then what is appended.
+
+    Ends when the log is closed, or when the stream ends that was being appended. A broken
+    connection is taken up again where it broke.""",
+)
+app.command(
     "filepipe.cli.upload:upload",
     name="upload",
     help="""Upload files in parts, to be kept: durable, verified, resumed after whatever happens.

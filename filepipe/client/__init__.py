@@ -16,6 +16,7 @@ from filepipe.client.errors import (
     SourceChanged,
     Unreachable,
 )
+from filepipe.client.logs import Appender
 from filepipe.client.parts_api import UploadInfo
 from filepipe.client.progress import Progress
 from filepipe.client.source import Source
@@ -23,6 +24,7 @@ from filepipe.client.spoken import spoken_key
 from filepipe.client.uploads import UploadResult, Uploads
 
 __all__ = [
+    "Appender",
     "BadAddress",
     "Busy",
     "Changed",

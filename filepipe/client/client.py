@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -19,6 +19,7 @@ from filepipe.client.download import Download
 from filepipe.client.errors import BadAddress
 from filepipe.client.handover import hand_over, meet
 from filepipe.client.line import Line
+from filepipe.client.logs import Appender, follow
 from filepipe.client.progress import Progress
 from filepipe.client.replay import open_replay
 from filepipe.client.resume import RETRY_WINDOW, Ask, fetch
@@ -189,6 +190,46 @@ class Client:
             progress=progress,
         )
         return await fetch(ask, target, url, RETRY_WINDOW)
+
+    @asynccontextmanager
+    async def append(
+        self,
+        key: str | URL,
+        *,
+        content_type: str | None = None,
+        close: bool = False,
+        retry_window: float = RETRY_WINDOW,
+    ) -> AsyncIterator[Appender]:
+        """Append to the log under `key`, which is made if there is none, with `content_type`.
+
+        What `Appender.write` has returned from is on the server's disk, once. A line that breaks is
+        replaced until `retry_window` seconds brought nothing. With `close` the log is closed, for
+        ever, on leaving without an exception.
+        """
+        appender = Appender(self._line, self.address(key), content_type, retry_window)
+        yield appender
+        if close:
+            await appender.close()
+
+    async def follow(
+        self,
+        key: str | URL,
+        *,
+        offset: int = 0,
+        wait: float | None = None,
+        retry_window: float = RETRY_WINDOW,
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of a log from `offset` on: its history, then what is appended, each once.
+
+        Ends when the log is closed, or the stream that was under way has ended. `wait` is how many
+        seconds the server shall wait for a log that is not there. A line that breaks is replaced
+        until `retry_window` seconds brought nothing. Raises `NotThere`, `Interrupted`, `Refused`.
+        """
+        async with aclosing(
+            follow(self._line, self.address(key), offset, wait, retry_window)
+        ) as log:
+            async for chunk in log:
+                yield chunk
 
     async def head(self, key: str | URL) -> Metadata:
         """Ask what is there, without waiting and without taking anything."""

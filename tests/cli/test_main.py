@@ -19,6 +19,8 @@ COMMANDS = (
     "get",
     "send",
     "receive",
+    "append",
+    "follow",
     "channel",
     "config",
     "service",

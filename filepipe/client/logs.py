@@ -1,0 +1,130 @@
+"""Logs: append records so that each is there once, and follow from any offset, over broken lines.
+
+Rule 1: a record is sent again until it is acknowledged; its producer, a random name, and its number
+        keep it from being there twice.
+Rule 2: who follows asks again from the byte that he has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from yarl import URL
+
+from filepipe.client.answers import whole_number
+from filepipe.client.backoff import Backoff
+from filepipe.client.download import Download
+from filepipe.client.errors import ClientError, Interrupted, Refused, Unreachable
+from filepipe.client.line import Line
+from filepipe.client.resume import RETRY_WINDOW, TRANSIENT
+
+RECORD: Final = 64 * 1024
+"""Bytes of one record: what a server takes whole or not at all."""
+
+_ACKNOWLEDGED: Final = 30.0
+"""Seconds that a record may take to be acknowledged; a line that is cut silently takes all."""
+
+
+class Appender:
+    """Appends to one log; made by `Client.append`. One call at a time.
+
+    `end` is where the log ended when the last record was acknowledged, None before the first.
+    """
+
+    def __init__(self, line: Line, url: URL, content_type: str | None, window: float) -> None:
+        self._line = line
+        self._url = url
+        self._headers = {"Content-Type": content_type} if content_type else {}
+        self._backoff = Backoff(window)
+        self._producer = secrets.token_hex(16)
+        self._number = 0
+        self.end: int | None = None
+
+    async def write(self, data: bytes) -> int:
+        """Append `data`, and return where the log ends then; more than 64 KiB are several records.
+
+        Each of them is there once and whole when this returns. A line that breaks is replaced until
+        the window brought nothing. Raises `Busy` where somebody streams into the log or it is
+        closed, `Refused`, `Unreachable`, `Interrupted`.
+        """
+        end = self.end
+        for start in range(0, len(data), RECORD):
+            end = await self._send(asked(self._url, "append"), data[start : start + RECORD])
+        return end if end is not None else await self._send(asked(self._url, "append"), b"")
+
+    async def close(self) -> int:
+        """Close the log for ever, and return where it ends. Raises as `write`."""
+        return await self._send(asked(self._url, "append", "close"), b"")
+
+    async def _send(self, url: URL, record: bytes) -> int:
+        while (end := await self._try(url, record)) is None:
+            pass
+        self._backoff.progress()
+        self._number += 1
+        self.end = end
+        return end
+
+    async def _try(self, url: URL, record: bytes) -> int | None:
+        headers = {
+            **self._headers,
+            "Producer-Id": self._producer,
+            "Producer-Epoch": "0",
+            "Producer-Seq": str(self._number),
+        }
+        try:
+            async with (
+                asyncio.timeout(_ACKNOWLEDGED),
+                self._line.request("POST", url, headers=headers, data=record) as response,
+            ):
+                end = whole_number(response.headers.get("Stream-Next-Offset"))
+        except (Unreachable, Interrupted, Refused, TimeoutError) as why:
+            if isinstance(why, Unreachable) and self.end is None:
+                raise
+            await _pause(self._backoff, why, self.end or 0)
+            return None
+        if end is None:
+            raise ClientError("the server keeps no logs")
+        return end
+
+
+async def follow(
+    line: Line, url: URL, offset: int, wait: float | None, window: float = RETRY_WINDOW
+) -> AsyncGenerator[bytes, None]:
+    """The bytes of a log from `offset` on, to the clean end; see `Client.follow`."""
+    position, begun = offset, False
+    backoff = Backoff(window)
+    while True:
+        extra = [f"offset={position}"] + ([] if wait is None else [f"wait={wait:.12g}"])
+        try:
+            async with line.request("GET", asked(url, "follow", *extra)) as response:
+                begun = True
+                async for chunk in Download(response):
+                    position += len(chunk)
+                    backoff.progress()
+                    yield chunk
+                return
+        except (Unreachable, Interrupted, Refused) as why:
+            if not begun:
+                raise
+            await _pause(backoff, why, position)
+
+
+async def _pause(backoff: Backoff, why: Exception, position: int) -> None:
+    """Wait before another attempt; raises `why` if there is to be none."""
+    if isinstance(why, Refused) and why.status not in TRANSIENT:
+        raise why
+    pause = backoff.pause()
+    if pause is None:
+        if isinstance(why, ClientError):
+            raise why
+        raise Interrupted("the server did not answer", position) from why
+    await asyncio.sleep(pause)
+
+
+def asked(url: URL, *query: str) -> URL:
+    """Add to the query."""
+    glue = "&" if url.raw_query_string else "?"
+    return URL(str(url.with_fragment(None)) + glue + "&".join(query), encoded=True)

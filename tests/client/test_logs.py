@@ -1,0 +1,140 @@
+"""Logs as a program sees them: over lines that break each byte is there once."""
+
+import asyncio
+import itertools
+from contextlib import aclosing
+
+import pytest
+
+from filepipe.client import Busy, Client, NotThere, Refused, Unreachable
+from filepipe.client.logs import RECORD
+from tests.client.cut_proxy import CutProxy
+from tests.client.fake_origin import FakeOrigin, Fault, Object
+from tests.conftest import Daemon
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def key() -> str:
+    """A log that no other test uses."""
+    return f"log-{next(_numbers)}"
+
+
+async def content(client: Client, key: str) -> bytes:
+    """What is there now."""
+    async with client.get(key, wait=0) as download:
+        return b"".join([chunk async for chunk in download])
+
+
+async def followed(client: Client, key: str, offset: int = 0) -> bytes:
+    """Everything to the clean end."""
+    async with aclosing(client.follow(key, offset=offset, wait=20)) as log:
+        return b"".join([chunk async for chunk in log])
+
+
+async def test_append_and_follow(far: Daemon, key: str) -> None:
+    """What is written is there when `write` returns; who follows gets it all."""
+    async with Client(far.url()) as client:
+        following = asyncio.create_task(followed(client, key))
+        async with client.append(key, content_type="text/plain", close=True) as log:
+            assert log.end is None
+            assert await log.write(b"one ") == 4
+            assert await log.write(b"two") == log.end == 7
+            assert await content(client, key) == b"one two"
+        assert await following == b"one two"
+        assert await followed(client, key, offset=4) == b"two"
+        assert (await client.head(key)).content_type == "text/plain"
+        with pytest.raises(Busy):
+            async with client.append(key) as log:
+                await log.write(b"more")
+
+
+async def test_a_large_write_is_several_records(far: Daemon, key: str) -> None:
+    """All of it is there when it returns."""
+    data = bytes(range(256)) * 1000
+    async with Client(far.url()) as client, client.append(key) as log:
+        assert await log.write(data) == len(data)
+        assert await log.write(b"") == len(data)
+        assert await content(client, key) == data
+
+
+async def test_nothing_written_makes_an_empty_log(far: Daemon, key: str) -> None:
+    """And closes it, if that was wanted."""
+    async with Client(far.url()) as client:
+        async with client.append(key, close=True):
+            pass
+        assert await followed(client, key) == b""
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+@pytest.mark.parametrize("way", ["up", "down", "answer"])
+async def test_a_record_over_a_line_that_breaks(far: Daemon, key: str, way: str, how: str) -> None:
+    """On its way there, or with its answer: it is there once."""
+    records = [b"%d" % number * 30_000 for number in range(4)]
+    async with CutProxy(far.url()) as proxy, Client(proxy.url) as client:
+        for _ in range(2):
+            proxy.plan(way, {"up": 50_000, "down": 300, "answer": 20_000}[way], how, 0.1)
+        async with client.append(key) as log:
+            for record in records:
+                await log.write(record)
+        assert proxy.cuts == 2
+        assert await content(client, key) == b"".join(records)
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+async def test_following_over_a_line_that_breaks(far: Daemon, key: str, how: str) -> None:
+    """In the history, and live: each byte once."""
+    data = bytes(range(256)) * 2000
+    async with (
+        Client(far.url()) as near,
+        CutProxy(far.url()) as proxy,
+        Client(proxy.url) as client,
+    ):
+        async with near.append(key, close=True) as log:
+            await log.write(data)
+            proxy.plan("down", 200_000, how, 0.1)
+            proxy.plan("down", 700_000, how, 0.1)
+            following = asyncio.create_task(followed(client, key))
+            while proxy.passed["down"] < len(data):
+                await asyncio.sleep(0.01)
+            for start in range(0, len(data), RECORD):
+                await log.write(data[start : start + RECORD])
+        assert await following == data + data
+        assert proxy.cuts == 2
+
+
+async def test_nobody_answers(key: str) -> None:
+    """At the beginning there is nothing to take up again."""
+    async with Client("http://127.0.0.1:1") as client:
+        with pytest.raises(Unreachable):
+            await followed(client, key)
+        async with client.append(key) as log:
+            with pytest.raises(Unreachable):
+                await log.write(b"x")
+
+
+async def test_the_window_is_over(client: Client, origin: FakeOrigin) -> None:
+    """A server that is unwell for too long is told of as it said."""
+    origin.faults += [Fault(status=503)] * 50
+    async with client.append("key", retry_window=0.3) as log:
+        with pytest.raises(Refused, match="503"):
+            await log.write(b"x")
+    assert len({seen.headers["Producer-Seq"] for seen in origin.requests("POST")}) == 1
+    assert len(origin.requests("POST")) > 1
+
+
+async def test_following_what_is_not_there(far: Daemon, key: str) -> None:
+    """Is a refusal, after the wait."""
+    async with Client(far.url()) as client:
+        with pytest.raises(NotThere):
+            async for _ in client.follow(key, wait=0):
+                pass
+
+
+async def test_a_server_without_logs(client: Client, origin: FakeOrigin) -> None:
+    """Is told from one that has them."""
+    origin.objects["key"] = Object(b"")
+    async with client.append("key") as log:
+        with pytest.raises(Exception, match="keeps no logs"):
+            await log.write(b"x")

@@ -26,7 +26,7 @@ async def open_logs(logs: Logs, folder: Path) -> AsyncIterator[None]:
     """
     started = time.perf_counter()
     for wrong in await logs.open(folder):
-        log.error("a log is damaged and is not served", reason=wrong)
+        log.error("a log is damaged", reason=wrong)
     seconds = round(time.perf_counter() - started, 3)
     log.info("logs", count=sum(1 for _ in logs), seconds=seconds)
     chores = [asyncio.create_task(_verify(logs)), asyncio.create_task(_expire(logs))]
@@ -39,11 +39,8 @@ async def open_logs(logs: Logs, folder: Path) -> AsyncIterator[None]:
 
 
 async def _verify(logs: Logs) -> None:
-    try:
-        async for wrong in logs.verify():
-            log.error("a log is damaged and is not served", reason=wrong)
-    except FilepipeError as error:
-        log.warning("logs cannot be checked", reason=str(error))
+    async for wrong in logs.verify():
+        log.error("a log is damaged", reason=wrong)
 
 
 async def _expire(logs: Logs) -> None:

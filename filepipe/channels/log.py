@@ -76,6 +76,8 @@ class _Record:
     durable: bool
     mark: Mark | None
     done: asyncio.Future[int]
+    paid: int
+    """Bytes of memory that the ledger has for it."""
 
 
 class Log(Channel):
@@ -173,10 +175,15 @@ class Log(Channel):
             raise LogClosed(self.tip)
         if at is not None and at != self.tip:
             raise NotAtEnd(self.tip, at)
-        self._take(len(data))
+        self._host.accountant.disk.take(len(data))
+        self.taken += len(data)
         if mark is not None:
             self._producers.admit(mark)
         return self._enqueue(data, close, durable, mark)
+
+    def affords(self, size: int) -> bool:
+        """Whether memory has room for `size` bytes beside what is on its way."""
+        return self._host.accountant.memory.fits(size)
 
     def _acknowledged(self) -> asyncio.Future[int]:
         """Of a record that came before: once all that is on its way is acknowledged."""
@@ -190,22 +197,15 @@ class Log(Channel):
         self, data: bytes, close: bool, durable: bool, mark: Mark | None
     ) -> asyncio.Future[int]:
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Record(data, close, durable, mark, done))
+        # a full memory refuses no log: what its caller holds is bounded, and goes in a moment
+        paid = len(data) if self.affords(len(data)) else 0
+        self._host.accountant.memory.take(paid)
+        self._queue.append(_Record(data, close, durable, mark, done, paid))
         self._waiting += len(data)
         self.closing = self.closing or close
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
         return done
-
-    def _take(self, size: int) -> None:
-        accountant = self._host.accountant
-        accountant.disk.take(size)
-        try:
-            accountant.memory.take(size)
-        except FilepipeError:
-            accountant.disk.give(size)
-            raise
-        self.taken += size
 
     async def _commit(self) -> None:
         """Write what waits, together, until nothing does."""
@@ -247,7 +247,7 @@ class Log(Channel):
     def _acknowledge(self, group: Sequence[_Record]) -> None:
         end, whole = self.size, b"".join(record.data for record in group)
         self._waiting -= len(whole)
-        self._host.accountant.memory.give(len(whole))
+        self._host.accountant.memory.give(sum(record.paid for record in group))
         self._host.committed(len(group))
         if self.readers:
             self._tail.add(end, whole)
@@ -265,7 +265,7 @@ class Log(Channel):
         self._queue.clear()
         size = sum(len(record.data) for record in failed)
         self._waiting -= size
-        self._host.accountant.memory.give(size)
+        self._host.accountant.memory.give(sum(record.paid for record in failed))
         self._host.accountant.disk.give(size)
         self.taken -= size
         self.closing = False

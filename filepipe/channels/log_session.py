@@ -82,12 +82,17 @@ class Session(Writer):
         before.
         """
         for chunk in chunks:
-            while self._flight and (self._flight[0][0].done() or self._flying + len(chunk) > ROOM):
+            while self._flight and not self._has_room(len(chunk)):
                 await self._land()
             done = self.log.submit(chunk, at=self.end, durable=self._durable)
             self.end += len(chunk)
             self._flight.append((done, len(chunk)))
             self._flying += len(chunk)
+
+    def _has_room(self, size: int) -> bool:
+        if self._flight[0][0].done():
+            return False  # what became of it is to be looked at
+        return self._flying + size <= ROOM and self.log.affords(size)
 
     async def close(self) -> None:
         """Append the end of the log. Raises as `write`."""

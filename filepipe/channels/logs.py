@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -88,28 +89,32 @@ class Logs:
             names = await self.run(lambda: _names(folder))
         except OSError as error:
             raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror}") from error
-        return [wrong for name in names if (wrong := await self._recover(name)) is not None]
-
-    async def _recover(self, name: str) -> str | None:
-        try:
-            files = await self.run(lambda: LogFiles.recover(self._folder, name, self._disk))
-        except (Damaged, FilepipeError) as error:
-            return f"{name}: {error}"
-        if files is None:
-            return None
-        key = Key(files.birth.key)
-        log = self._logs[key] = Log(key, self)
-        log.open(files)
-        return None if files.damage is None else f"{key}: {files.damage}"
+        # side by side, since each waits for the disk, which can serve several at once
+        shares = [names[number::THREADS] for number in range(THREADS)]
+        recover = functools.partial(_recover_all, folder, self._disk)
+        recovered = await asyncio.gather(
+            *(self.run(functools.partial(recover, share)) for share in shares)
+        )
+        for files in itertools.chain.from_iterable(found for found, _ in recovered):
+            log = self._logs[Key(files.birth.key)] = Log(Key(files.birth.key), self)
+            log.open(files)
+        damaged = [f"{log.key}: {log.files.damage}" for log in self if log.files.damage]
+        return sorted([*damaged, *itertools.chain.from_iterable(lost for _, lost in recovered)])
 
     async def verify(self) -> AsyncIterator[str]:
         """Compare every byte of every log with its checksum; yields a sentence for each damage."""
         for log in self:
-            if log.state in (State.WRITING, State.FINISHED) and log.files.damage is None:
+            if log.state not in (State.WRITING, State.FINISHED) or log.files.damage is not None:
+                continue
+            try:
                 damage = await self.run(log.files.verify)
-                log.wake()
-                if damage is not None:
-                    yield f"{log.key}: {damage}"
+            except FilepipeError as error:
+                if self._logs.get(log.key) is log:  # not only deleted meanwhile
+                    yield f"{log.key}: {error}"
+                continue
+            log.wake()
+            if damage is not None:
+                yield f"{log.key}: {damage}"
 
     def drain(self) -> None:
         """Take no new appender; who follows a log that nobody appends to is told at once."""
@@ -223,12 +228,29 @@ class Logs:
         for log in self:
             if log.ttl is None or not log.idle or log.state is State.CLAIMED:
                 continue
+            if log.files.damage is not None:  # somebody may want to look at it
+                continue
             if time.time() - await self.run(log.files.last_added) < log.ttl:
                 continue
             if log.idle and self._logs.get(log.key) is log:
                 await self.delete(log)
                 count += 1
         return count
+
+
+def _recover_all(
+    folder: Path, disk: Disk, names: Iterable[str]
+) -> tuple[list[LogFiles], list[str]]:
+    """The logs, and what was found wrong where not even the key is known."""
+    found, lost = [], []
+    for name in names:
+        try:
+            files = LogFiles.recover(folder, name, disk)
+        except (Damaged, FilepipeError) as error:
+            lost.append(f"{name}: {error}")
+        else:
+            found += [] if files is None else [files]
+    return found, lost
 
 
 def _names(folder: Path) -> list[str]:

@@ -271,6 +271,23 @@ async def test_a_session_waits_while_much_is_on_its_way(log, disk):
     assert log.size == ROOM + 1
 
 
+async def test_full_memory_is_no_refusal(tmp_path, disk):
+    """Of a session one piece is on its way at a time then."""
+    accountant = Accountant.of(100, None)
+    logs = Logs(Directory(10), accountant, 10)
+    await logs.open(tmp_path / "logs", disk)
+    log = await logs.enter(KEY, None, None)
+    async with Session(log) as session:
+        for _ in range(3):
+            await session.write([bytes(1000)])
+            assert log.tip - log.size <= 1000
+            assert accountant.memory.used <= 100
+    assert log.size == 3000
+    assert await log.submit(bytes(1000)) == 4000
+    await logs.aclose()
+    assert accountant.memory.used == 0
+
+
 async def test_a_session_hears_that_its_bytes_were_not_kept(log, disk):
     """At the latest at its end; what came after the failure is not kept either."""
     session = Session(log)

@@ -31,8 +31,6 @@ ELSEWHERE = {
     "filepipe/channels/offset_session.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_sessions.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_steps.py": "tests/channels/test_offset_uploads.py",
-    "filepipe/channels/follower.py": "tests/channels/test_log.py",
-    "filepipe/channels/log_session.py": "tests/channels/test_log.py",
     "filepipe/channels/upload_activity.py": "tests/channels/test_uploads.py",
     "filepipe/channels/upload_queries.py": "tests/channels/test_uploads.py",
     "filepipe/config/declaration.py": "tests/config/test_description.py",

@@ -7,13 +7,17 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from filepipe.accountant import Accountant
 from filepipe.channels.channel import Channel, Kind, Metadata, Writer
 from filepipe.channels.directory import Directory
+from filepipe.channels.log import Log
+from filepipe.channels.logs import Logs
 from filepipe.channels.retention import Retention
 from filepipe.keys import Key
 from filepipe.testing import SlowStorage
 from filepipe_backends.memory import MemoryStorage
 from tests.channels.dutiful import Dutiful
+from tests.channels.logging import HeldDisk
 from tests.clock import Clock
 
 
@@ -74,3 +78,37 @@ def write(claim: Callable[..., Channel], storage: Dutiful):
         return channel
 
     return write
+
+
+# -- logs
+
+
+@pytest.fixture
+def disk():
+    """A disk that can be held and can fail."""
+    return HeldDisk()
+
+
+@pytest.fixture
+def accountant():
+    """A ledger that refuses nothing."""
+    return Accountant.of(None, None)
+
+
+@pytest.fixture
+async def logs(tmp_path, disk, accountant):
+    """The logs of a daemon; at the end nothing of them is held or running."""
+    logs = Logs(Directory(10), accountant, 10)
+    assert await logs.open(tmp_path / "logs", disk) == []
+    yield logs
+    disk.held.set()
+    await logs.aclose()
+    assert (accountant.memory.used, accountant.disk.used) == (0, 0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not disk.open_now
+
+
+@pytest.fixture
+async def log(logs) -> Log:
+    """An empty log."""
+    return await logs.enter(Key("build/log"), "text/plain", None)

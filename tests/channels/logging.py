@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
+from filepipe.channels.follower import Follower
 from tests.journal.forgetful import ForgetfulDisk
 
 
@@ -24,3 +25,12 @@ class HeldDisk(ForgetfulDisk):
     def flushes(self) -> int:
         """How often it was waited for data to reach the disk."""
         return self.calls.count("flush data")
+
+
+async def read_all(log, start=0):
+    """What a look at the log shows."""
+    data = b""
+    with Follower(log, start) as follower:
+        while follower.offset < log.size:
+            data += await follower.read()
+    return data

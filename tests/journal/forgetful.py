@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 
 from filepipe.journal.disk import Disk
+from filepipe.journal.files import LogFiles, name_of
+from filepipe.journal.frames import Birth
 
 PIECE = 16
 """Bytes that are on the disk whole or not at all."""
@@ -106,3 +108,21 @@ def _put(content: bytearray, offset: int, piece: bytes) -> None:
 
 FULL = errno.ENOSPC
 BROKEN = errno.EIO
+
+BIRTH = Birth("a/key", "text/plain", None, "tag")
+NAME = name_of(BIRTH.key)
+
+
+def recovered(folder: Path, disk: Disk) -> LogFiles:
+    """The log of that birth after a crash."""
+    files = LogFiles.recover(folder, NAME, disk)
+    assert files is not None
+    return files
+
+
+def content(files: LogFiles) -> bytes:
+    """Every byte that can be read."""
+    data = b""
+    while len(data) < files.size:
+        data += files.read(len(data), 7000)
+    return data

@@ -11,10 +11,7 @@ from filepipe.errors import (
     Broken,
     Draining,
 )
-from filepipe.keys import Key
 from tests.journal.forgetful import FULL
-
-KEY = Key("build/log")
 
 
 async def follow(log, start=0, limit=1000):

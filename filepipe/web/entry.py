@@ -23,7 +23,7 @@ from filepipe.web.auto import Front
 from filepipe.web.connection import Connection
 from filepipe.web.context import Context
 from filepipe.web.doorman import LEFT
-from filepipe.web.exchange import EXCHANGE, Exchange
+from filepipe.web.exchange import EXCHANGE, Exchange, loggable
 from filepipe.web.pumps import cut
 from filepipe.web.routes.status import DAEMON_PATHS
 
@@ -85,7 +85,7 @@ class Entry:
         _check_framing(request)
         target = request.raw_path
         path, query = split_target(target)
-        exchange.path = path
+        exchange.path = loggable(path) if "files/" in path else path
         host = request.headers.get("Host")
         check_host(host, request.version >= (1, 1), self._loopback_only)
         if not target.startswith("/"):

@@ -21,6 +21,7 @@ from filepipe.records.uploads import Upload
 from filepipe.web import refusals
 from filepipe.web.api_key import admit, given_key
 from filepipe.web.context import Context
+from filepipe.web.exchange import EXCHANGE, loggable
 from filepipe.web.routes import pipes
 from filepipe.web.routes.resumable import ResumableUploads
 from filepipe.web.routes.tus import FRONT, Tus
@@ -51,6 +52,7 @@ class Files:
         self, request: web.BaseRequest, path: str, query: str, prefix: str
     ) -> web.StreamResponse:
         """Answer in the dialect that is meant; refusals are JSON, or as that dialect has them."""
+        request[EXCHANGE].path = loggable(request[EXCHANGE].path)
         try:
             return await self._serve(request, path, prefix)
         except FilepipeError as error:

@@ -38,7 +38,6 @@ from filepipe.protocols import digest, resumable
 from filepipe.records.uploads import Upload
 from filepipe.web.bodies import check_expectation, invite, is_form, length_of, metadata_of
 from filepipe.web.context import Context
-from filepipe.web.exchange import EXCHANGE
 from filepipe.web.fields import joined
 from filepipe.web.pumps import body_of
 from filepipe.web.routes import pages, pipes
@@ -111,7 +110,6 @@ class ResumableUploads:
     ) -> web.StreamResponse:
         """Answer at an upload's own URL; refusals are answers too."""
         turn = Turn(request, self._rules, prefix)
-        request[EXCHANGE].path = "/files/…"  # the log is no place for what lets one write
         try:
             return await self._serve(turn, upload_id)
         except FilepipeError as error:

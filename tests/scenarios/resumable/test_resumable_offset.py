@@ -75,6 +75,22 @@ def test_the_url_is_a_secret(client: Client) -> None:
     assert secret not in client.daemon.log_path.read_text()
 
 
+@pytest.mark.parametrize("before", ["", "/", "/-", "/-/auto"])
+@pytest.mark.parametrize("after", ["", "/", "/x"])
+def test_the_log_is_no_place_for_it(client: Client, before: str, after: str) -> None:
+    """However it is asked for: by a browser, in another dialect, by a mistake."""
+    made = client.begin(b"1")
+    secret = made.location.rpartition("/")[2]
+    path = f"{before}{made.location}{after}"
+    client.ask("OPTIONS", path, {})
+    client.ask("HEAD", path, {"Tus-Resumable": "1.0.0"})
+    last = client.ask("TRACE", path, {})["X-Request-Id"]
+    eventually(lambda: any(line.get("request_id") == last for line in client.daemon.log()))
+    assert secret not in client.daemon.log_path.read_text()
+    (line,) = [line for line in client.daemon.log() if line.get("request_id") == last]
+    assert line["path"] == path.replace(secret[8:], "…")
+
+
 # -- DELETE
 
 

@@ -20,7 +20,6 @@ ELSEWHERE = {
     "backends/filepipe_backends/s3_sending.py": "tests/backends/test_s3_faults.py",
     "backends/filepipe_backends/s3_copies.py": "tests/backends/test_s3.py",
     "backends/filepipe_backends/s3_drafts.py": "tests/backends/test_s3.py",
-    "backends/filepipe_backends/s3_growing.py": "tests/backends/test_s3.py",
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/channels/offset_chores.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_contents.py": "tests/channels/test_offset_uploads.py",

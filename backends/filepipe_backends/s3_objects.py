@@ -7,11 +7,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError
 
-from filepipe.errors import FilepipeError, StorageFailed
+from filepipe.errors import NotFound, StorageFailed, Unavailable
 from filepipe_backends.s3_bucket import ATTEMPTS, Bucket, Stored
-from filepipe_backends.s3_sending import LOST, STALL
-
-CHANGED = "the storage failed: the object has been replaced while it was read"
+from filepipe_backends.s3_sending import CHANGED, LOST, STALL
 
 
 class S3Object:
@@ -42,10 +40,10 @@ class S3Object:
             self._let_go()
             try:
                 self._body = await self._bucket.get(self._key, offset, self._etag)
-            except FilepipeError as error:
-                if isinstance(error, StorageFailed):
-                    raise StorageFailed(CHANGED) from error
-                raise
+            except Unavailable:
+                return b""
+            except NotFound as error:
+                raise StorageFailed(CHANGED) from error
             self._next = offset
         try:
             async with asyncio.timeout(STALL):

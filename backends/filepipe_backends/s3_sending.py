@@ -12,6 +12,7 @@ from filepipe.errors import DiskFull, FilepipeError, NotFound, StorageFailed, Un
 STALL = 60.0
 """Seconds for which the server may take no byte, or give none."""
 
+CHANGED = "the storage failed: the object has been replaced while it was read"
 AWAY = "the storage cannot be reached, try again later"
 
 LOST = (ClientError, TimeoutError, OSError)
@@ -22,7 +23,14 @@ _FULL = frozenset({"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage"})
 _AGAIN = frozenset(
     {"SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout", "OperationAborted"}
 )
-_DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "Forbidden"})
+_DENIED = "the storage failed: it refuses our account"
+_SENTENCES = {
+    "AccessDenied": _DENIED,
+    "InvalidAccessKeyId": _DENIED,
+    "SignatureDoesNotMatch": _DENIED,
+    "NoSuchBucket": "the storage failed: the bucket does not exist",
+    "PreconditionFailed": CHANGED,
+}
 
 
 class Sending:
@@ -96,12 +104,12 @@ def failure(code: str, status: int) -> FilepipeError:
     """What an error of the server is to us."""
     if code in _FULL or status == 507:
         return DiskFull("the storage is full, try again later")
-    if code in _DENIED or status in (401, 403):
-        return StorageFailed("the storage failed: it refuses our account")
-    if code == "NoSuchBucket":
-        return StorageFailed("the storage failed: the bucket does not exist")
     if code in ("NoSuchKey", "404"):
         return NotFound("the object is gone")
+    if sentence := _SENTENCES.get(code):
+        return StorageFailed(sentence)
+    if status in (401, 403):
+        return StorageFailed(_DENIED)
     if code in _AGAIN or status >= 500 or status == 200:
         return Unavailable("the storage is in trouble, try again later")
     return StorageFailed("the storage failed: it did not do what it was asked")

@@ -180,6 +180,20 @@ async def test_a_large_copy(
     assert any("partNumber=2" in line and "folder/name" in line for line in proxy.seen)
 
 
+async def test_a_reader_of_what_is_removed(shelf: Shelf, proxy: Proxy) -> None:
+    """It hears that this is the end, as one whose server stays away does."""
+    path = await store(shelf, "a", BODY, str(NAME))
+    kept = await shelf.open(path)
+    harm = proxy.harm("reset", "GET", "folder/name", times=99)
+    with pytest.raises(StorageFailed, match="middle of an object"):
+        await kept.read(0, 10)
+    harm.times = 0
+    await shelf.remove(path)
+    with pytest.raises(StorageFailed, match="replaced"):
+        await kept.read(0, 10)
+    await kept.close()
+
+
 @pytest.mark.parametrize("kind", ["reset", "truncated", "500"])
 async def test_a_reader_goes_on(shelf: Shelf, proxy: Proxy, kind: Kind) -> None:
     """A stream that breaks is opened again where it broke."""
@@ -210,10 +224,11 @@ async def test_a_server_that_takes_nothing(
     with pytest.raises(Unavailable, match="cannot be reached"):
         await draft.store(0, 5 * MIB, streamed(BODY[: 5 * MIB]))
     proxy.release()
+    monkeypatch.setattr(s3_sending, "STALL", 2.5)  # enough for a server on a machine that is busy
 
     async def slow() -> AsyncIterator[bytes]:
         yield BODY[:MIB]
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(3.0)
         yield BODY[MIB:]
 
     await draft.store(0, len(BODY), slow())

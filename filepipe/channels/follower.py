@@ -11,14 +11,17 @@ from filepipe.errors import Broken, Draining
 class Follower(Reader):
     """A cursor that stays. It ends with the log, or with the session that it joined.
 
-    `log` is what `channel` is.
+    `log` is what `channel` is. `by_record`: what is read at once is of one record, where records
+    are still known; `at_end_of_record` says after a read whether that was its end.
     """
 
-    __slots__ = ("_session", "log")
+    __slots__ = ("_session", "at_end_of_record", "by_record", "log")
 
     def __init__(self, log: Log, start: int) -> None:
         super().__init__(log, start)
         self.log = log
+        self.by_record = False
+        self.at_end_of_record = True
         self._session = log.session
 
     async def read(self, limit: int = READ_SIZE) -> bytes:
@@ -36,7 +39,13 @@ class Follower(Reader):
             log.check()
         if self._is_at_its_end():
             return b""
-        return await super().read(min(limit, self.ready))
+        limit = min(limit, self.ready)
+        if not self.by_record:
+            return await super().read(limit)
+        end = log.end_of_record(self.offset)
+        data = await super().read(limit if end is None else min(limit, end - self.offset))
+        self.at_end_of_record = self.offset in (end, log.size)
+        return data
 
     @property
     def ready(self) -> int:

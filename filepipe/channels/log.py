@@ -18,6 +18,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from filepipe.accountant import Accountant
@@ -245,16 +246,16 @@ class Log(Channel):
         await self._host.run(lambda: files.add(chunks, close=close, durable=durable, marks=marks))
 
     def _acknowledge(self, group: Sequence[_Record]) -> None:
-        end, whole = self.size, b"".join(record.data for record in group)
+        start, whole = self.size, b"".join(record.data for record in group)
+        ends = list(accumulate((len(record.data) for record in group), initial=start))[1:]
         self._waiting -= len(whole)
         self._host.accountant.memory.give(sum(record.paid for record in group))
         self._host.committed(len(group))
         if self.readers:
-            self._tail.add(end, whole)
+            self._tail.add(start, whole, ends)
         self.grew(len(whole))
         self._retag()
-        for record in group:
-            end += len(record.data)
+        for record, end in zip(group, ends, strict=True):
             if not record.done.done():
                 record.done.set_result(end)
         if self.files.closed and self.state is State.WRITING:
@@ -307,6 +308,10 @@ class Log(Channel):
             limit = min(limit, self.size - offset)
             found = await self._host.run(lambda: self.files.read(offset, limit))
         return found
+
+    def end_of_record(self, offset: int) -> int | None:
+        """Where the record ends that has the byte at `offset`, None if nobody remembers."""
+        return self._tail.end_of_record(offset)
 
     async def descriptor(self) -> int:
         """The file with its bytes, open while somebody reads. Raises `TooManyFiles`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 
 from filepipe.accountant import Budget
 
@@ -20,16 +22,16 @@ class Tail:
 
     def __init__(self, memory: Budget) -> None:
         self._memory = memory
-        self._pieces: deque[tuple[int, bytes]] = deque()
+        self._pieces: deque[tuple[int, bytes, Sequence[int]]] = deque()
         self._size = 0
 
-    def add(self, offset: int, data: bytes) -> None:
-        """The log has these bytes at `offset`, its end before."""
+    def add(self, offset: int, data: bytes, ends: Sequence[int] = ()) -> None:
+        """The log has these bytes at `offset`, its end before; `ends` are those of its records."""
         while self._pieces and (self._size + len(data) > SIZE or len(self._pieces) >= PIECES):
             self._drop()
         if data and self._memory.fits(len(data)):
             self._memory.take(len(data))
-            self._pieces.append((offset, data))
+            self._pieces.append((offset, data, ends))
             self._size += len(data)
         elif data:
             self.clear()
@@ -38,11 +40,19 @@ class Tail:
         """Between 1 and `limit` bytes from `offset`, None if they are not here."""
         if not self._pieces or offset < self._pieces[0][0]:
             return None
-        for start, data in reversed(self._pieces):
+        for start, data, _ in reversed(self._pieces):
             if start <= offset:
                 if offset == start and len(data) <= limit:
                     return data
                 return data[offset - start : offset - start + limit] or None
+        return None
+
+    def end_of_record(self, offset: int) -> int | None:
+        """Where the record ends that has the byte at `offset`, None if that is not known here."""
+        for start, _, ends in reversed(self._pieces):
+            if start <= offset:
+                found = bisect_right(ends, offset)
+                return ends[found] if found < len(ends) else None
         return None
 
     def clear(self) -> None:
@@ -51,6 +61,6 @@ class Tail:
             self._drop()
 
     def _drop(self) -> None:
-        _, data = self._pieces.popleft()
+        _, data, _ = self._pieces.popleft()
         self._size -= len(data)
         self._memory.give(len(data))

@@ -125,3 +125,18 @@ async def test_a_draining_daemon_ends_who_follows_an_idle_log(log, logs):
         with pytest.raises(Draining):
             await follower.read()
     assert logs.busy() == 0
+
+
+async def test_record_by_record(log):
+    """As they were appended, in pieces of the limit; where nobody remembers them, as bytes."""
+    await log.submit(b"before")
+    with Follower(log, 0) as follower:
+        follower.by_record = True
+        assert await follower.read() == b"before"  # nobody read when it was written
+        for record in (b"one", b"", b"two", b"three"):
+            log.submit(record)
+        await log.settle()
+        found = []
+        while follower.offset < log.size:
+            found.append((await follower.read(4), follower.at_end_of_record))
+        assert found == [(b"one", True), (b"two", True), (b"thre", False), (b"e", True)]

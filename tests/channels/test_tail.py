@@ -51,3 +51,12 @@ def test_where_there_is_no_room_it_keeps_none():
     assert tail.read(0, 3) is None
     assert tail.read(7, 3) == b"hi"
     assert memory.used == 2
+
+
+def test_where_a_record_ends():
+    """Of those that were told, however many were written together; nothing is made up."""
+    tail = Tail(Budget("memory", None))
+    tail.add(10, b"abcdef", [12, 12, 16])
+    tail.add(16, b"gh", [18])
+    ends = {offset: tail.end_of_record(offset) for offset in (0, 9, 10, 11, 12, 15, 16, 17, 18)}
+    assert ends == {0: None, 9: None, 10: 12, 11: 12, 12: 16, 15: 16, 16: 18, 17: 18, 18: None}

@@ -44,6 +44,7 @@ from filepipe.web.pumps import PumpLimits, Pumps
 from filepipe.web.routes.beam import Beam
 from filepipe.web.routes.file_pipe import FilePipe
 from filepipe.web.routes.files import Files
+from filepipe.web.routes.httpfstream import Httpfstream
 from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
 from filepipe.web.routes.resumable import ResumableUploads
@@ -208,6 +209,7 @@ def _fronts(
         "piping": Piping(context),
         "beam": Beam(context),
         "httpipe": Httpipe(context),
+        "httpfstream": Httpfstream(context),
         "uploads": uploads,
         "files": Files(context, access, tus, resumable),
     }
@@ -262,6 +264,7 @@ def _context(
             settings.request_timeout,
             settings.heartbeat,
             settings.log_ttl,
+            min(settings.max_message_size, settings.max_body_size or settings.max_message_size),
         ),
         offsets,
     )

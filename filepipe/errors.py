@@ -26,6 +26,7 @@ FilepipeError
 │   ├── TooLarge               413  more bytes than the limit for one body
 │   │   └── PastLength         413  more bytes than the length that was announced
 │   ├── RangeNotSatisfiable    416  carries the length that is known, or None
+│   ├── UpgradeRequired        426  WebSocket, in the version that we speak
 │   ├── Misdirected            421  a Host that this listener does not answer to
 │   ├── UnsupportedMedia       415  a body of a type that is not understood here
 │   ├── Unprocessable          422  well-formed, and not what it has to be
@@ -263,6 +264,13 @@ class Misdirected(Refused):
 
     code = "misdirected"
     status = 421
+
+
+class UpgradeRequired(Refused):
+    """What is asked for takes a WebSocket (RFC 9110, 15.5.22)."""
+
+    code = "upgrade_required"
+    status = 426
 
 
 class UnsupportedMedia(Refused):

@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-PROTOCOLS: Final = ("auto", "file-pipe", "piping", "beam", "httpipe", "uploads", "files")
+PROTOCOLS: Final = (
+    "auto", "file-pipe", "piping", "beam", "httpipe", "httpfstream", "uploads", "files",
+)  # fmt: skip
 DEFAULT_PORT: Final = 3000
 
 # sun_path holds 108 bytes on Linux and 104 on macOS, the last of them a zero.

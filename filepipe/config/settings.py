@@ -87,6 +87,10 @@ class Settings(BackendSettings):
     max_body_size: Annotated[values.Limit, Names()] = setting(
         "unlimited", "Bytes that one body may have, or unlimited."
     )
+    max_message_size: Annotated[values.Size, Names()] = setting(
+        "16 MiB",
+        "Bytes that one message of a WebSocket may have, and memory hold of it until it is whole.",
+    )
     max_keys: Annotated[values.Count, Names()] = setting(
         10000, "Keys that may exist at the same time, and also readers that may wait for one."
     )

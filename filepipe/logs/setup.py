@@ -191,4 +191,6 @@ def _bridge(level: str) -> None:
         root.removeHandler(handler)
     root.addHandler(_Bridge())
     root.setLevel(level.upper())
+    # it warns of whatever subprotocol a client names
+    logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)

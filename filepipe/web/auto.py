@@ -1,9 +1,9 @@
 """The protocol `auto`: the table that finds what a request means, by its path, then its method.
 
-Order: what is reserved (`/-/PROTOCOL/…`, `/channels/…`, pages) → `OPTIONS` → queries and headers of
-what is not built yet → `?append` and `?follow`, which mean a log → `PUT` and `POST` with
-`Upload-Complete` → the method, where `POST`, and a
-`PUT` with `?n=`, are the sender's side of a rendezvous.
+Order: what is reserved (`/-/PROTOCOL/…`, `/channels/…`, pages) → `OPTIONS` → `X-Verb`, `?verb=` and
+WebSocket, which mean `httpfstream` → queries of what is not built yet → `?append` and `?follow`,
+which mean a log → `PUT` and `POST` with `Upload-Complete` → the method, where `POST`, and a `PUT`
+with `?n=`, are the sender's side of a rendezvous.
 """
 
 from __future__ import annotations
@@ -28,11 +28,10 @@ from filepipe.web.context import Context, PipeRules
 from filepipe.web.fields import joined
 from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps
-from filepipe.web.routes import httpipe, logs, pages, pipes, rendezvous, resumption
+from filepipe.web.routes import httpfstream, httpipe, logs, pages, pipes, rendezvous, resumption
 from filepipe.web.routes.resumable import ResumableUploads
 
-_UNBUILT_QUERIES = frozenset({"view", "verb"})
-_UNBUILT_HEADERS = ("X-Verb",)
+_UNBUILT_QUERIES = frozenset({"view"})
 _OWN_PATHS = {
     "uploads": re.compile(r"//?upload(?:/|\Z)"),  # old clients double a slash
     "files": re.compile(r"/files(?:/|\Z)"),
@@ -117,8 +116,15 @@ class Auto:
             return await self._at_reserved(request, key, query)
         if request.method == "OPTIONS":
             return self._options(request)
+        return await self._at_key(request, key, path, query, prefix)
+
+    async def _at_key(
+        self, request: web.BaseRequest, key: Key, path: str, query: str, prefix: str
+    ) -> web.StreamResponse:
         arguments = parse_query(query)
-        self._refuse_unbuilt(request, arguments)
+        if httpfstream.is_meant(request, arguments):
+            return await self._mounted["httpfstream"].serve(request, path, query, prefix)
+        self._refuse_unbuilt(arguments)
         method = self._method(request.method, arguments)
         if method is None:
             raise MethodNotAllowed(f"{request.method} is not supported here", self._allow)
@@ -172,14 +178,10 @@ class Auto:
         response.headers.update(self._resumable.limits_at_start(request))
         return response
 
-    def _refuse_unbuilt(self, request: web.BaseRequest, arguments: Mapping[str, str]) -> None:
+    @staticmethod
+    def _refuse_unbuilt(arguments: Mapping[str, str]) -> None:
         for name in _UNBUILT_QUERIES.intersection(arguments):
             raise BadRequest(f"?{name} is not available in this version")
-        for name in _UNBUILT_HEADERS:
-            if name in request.headers:
-                raise BadRequest(f"{name} is not available in this version")
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            raise BadRequest("WebSocket is not available in this version")
 
     # -- methods of a key
 

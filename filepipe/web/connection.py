@@ -66,7 +66,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = (
         "_census", "_head_timer", "_held", "_limits", "_received", "_request", "busy", "carried",
-        "detached", "failed",
+        "detached", "failure", "sieve",
     )  # fmt: skip
 
     def __init__(
@@ -82,8 +82,10 @@ class Connection(web.RequestHandler):
         self.busy = False
         # set once the kernel has taken the socket over: what still arrives here is nobody's
         self.detached = False
-        # once it is lost: not by a peer that closed in the ordinary way
-        self.failed = False
+        # once it is lost: why, unless the peer closed in the ordinary way
+        self.failure: BaseException | None = None
+        # what bytes pass through before the parser of a protocol that was upgraded to
+        self.sieve: Callable[[bytes], bytes] | None = None
         # a place in a line that the connection had before it was handed over to us
         self.carried: Seat | None = None
 
@@ -95,7 +97,7 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Count it out."""
-        self.failed = exc is not None
+        self.failure = exc
         self._census.leave(self)
         self._stop_head_timer()
         if (seat := self.take_carried()) is not None:
@@ -114,6 +116,11 @@ class Connection(web.RequestHandler):
             # Nothing can follow a body that is not whole but what the parser says of its framing,
             # and that aiohttp keeps to itself until the handler has ended.
             self._request.content.set_exception(web.RequestPayloadError("the framing is broken"))
+
+    def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
+        """What is received from here on is another protocol's, behind our sieve."""
+        sieved: Any = parser if self.sieve is None else _Sieved(parser, self.sieve)
+        super().set_parser(sieved, data_received_cb)
 
     def take_carried(self) -> Seat | None:
         """The seat that came with the connection, once."""
@@ -184,6 +191,25 @@ class Connection(web.RequestHandler):
         response = web.Response(status=status, text=sentence + "\n", headers={"Server": "filepipe"})
         response.force_close()
         return response
+
+
+class _Sieved:
+    """A parser that gets what a sieve lets through."""
+
+    def __init__(self, parser: Any, sieve: Callable[[bytes], bytes]) -> None:
+        self._parser = parser
+        self._sieve = sieve
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Whether the parser wants no more, and what it did not take."""
+        if not (passed := self._sieve(data)):
+            return False, b""
+        fed: tuple[bool, bytes] = self._parser.feed_data(passed)
+        return fed
+
+    def feed_eof(self) -> None:
+        """Nothing more comes."""
+        self._parser.feed_eof()
 
 
 def _refusal(status: int, exc: BaseException | None) -> tuple[int, str]:

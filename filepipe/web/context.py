@@ -31,6 +31,7 @@ class PipeRules:
     request_timeout: float | None
     heartbeat: float
     log_ttl: float | None
+    max_message: int
 
 
 @dataclass(frozen=True, slots=True)

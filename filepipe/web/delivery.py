@@ -112,7 +112,8 @@ class Delivery:
         sock = socket.socket(fileno=self._fd)
         try:
             return sock.family == socket.AF_UNIX and (
-                connection.failed or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+                connection.failure is not None
+                or sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
             )
         finally:
             sock.detach()

@@ -116,7 +116,7 @@ class Entry:
                 response.force_close()
         elif request.writer.output_size == 0:
             return
-        elif response.content_length is None and request.version < (1, 1):
+        elif _is_last(request) or (response.content_length is None and request.version < (1, 1)):
             response.force_close()  # its end is that of the connection; aiohttp forgets that
         try:
             with self._context.pumps.watch_reader() as watch:

@@ -193,12 +193,15 @@ class Pumps:
 
     def count_in(self, request: web.BaseRequest, size: int) -> None:
         """`size` bytes of a body came. Raises `TooLarge`."""
-        exchange = request[EXCHANGE]
-        exchange.bytes_in += size
-        self._statistics.bytes_in += size
+        self.note_in(request, size)
         limit = self.limits.max_body
-        if limit is not None and exchange.bytes_in > limit:
+        if limit is not None and request[EXCHANGE].bytes_in > limit:
             raise TooLarge(f"the body exceeds the limit of {limit} bytes")
+
+    def note_in(self, request: web.BaseRequest, size: int) -> None:
+        """`size` bytes came, of what may go on for ever."""
+        request[EXCHANGE].bytes_in += size
+        self._statistics.bytes_in += size
 
     # -- channel to socket
 

@@ -21,9 +21,11 @@ from filepipe.errors import (
     StorageAway,
     Unavailable,
     UnknownVersion,
+    UpgradeRequired,
     WrongOffset,
 )
 from filepipe.protocols.uploads_api import error_answer
+from filepipe.protocols.websocket import VERSION
 from filepipe.ranges import unsatisfied
 from filepipe.web.doorman import Answer
 
@@ -45,6 +47,8 @@ def headers_of(error: FilepipeError) -> dict[str, str]:
         headers["Content-Range"] = unsatisfied(error.length)
     if isinstance(error, (Unavailable, StorageAway)):
         headers["Retry-After"] = RETRY_AFTER
+    if isinstance(error, UpgradeRequired):
+        headers |= {"Upgrade": "websocket", "Sec-WebSocket-Version": VERSION}
     if isinstance(error, WrongOffset):
         headers["Upload-Offset"] = str(error.expected)
     if isinstance(error, NotAtEnd | LogClosed):

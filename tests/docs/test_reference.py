@@ -149,8 +149,6 @@ def test_what_is_not_built_is_said() -> None:
     text = section(HTTP, "`auto`: the methods of a key")
     for query in auto._UNBUILT_QUERIES:
         assert f"`?{query}`" in text
-    for header in auto._UNBUILT_HEADERS:
-        assert f"`{header}`" in text
 
 
 # -- headers

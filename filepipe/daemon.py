@@ -153,6 +153,8 @@ def _announce(app: App, listeners: Sequence[Listener], credentials: Credentials)
         forwarding=list(settings.forward_allow) or "off",
         webhooks=list(settings.webhook_allow) or "off",
     )
+    kept = app.service.logs
+    log.info("logs", count=len(list(kept)), damaged=kept.damaged)
     places = {name: str(path) for name, path in credentials.places.items()}
     log.info(
         "uploads",

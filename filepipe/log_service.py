@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -24,11 +23,8 @@ async def open_logs(logs: Logs, folder: Path) -> AsyncIterator[None]:
 
     Raises `ConfigError`.
     """
-    started = time.perf_counter()
     for wrong in await logs.open(folder):
         log.error("a log is damaged", reason=wrong)
-    seconds = round(time.perf_counter() - started, 3)
-    log.info("logs", count=sum(1 for _ in logs), seconds=seconds)
     chores = [asyncio.create_task(_verify(logs)), asyncio.create_task(_expire(logs))]
     try:
         yield

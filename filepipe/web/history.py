@@ -1,4 +1,4 @@
-"""The history of a log, sent by the kernel before its follower goes on live.
+"""The history of a log, sent by the kernel to who has just come, and to who is slow.
 
 Rule: it is one chunk of a chunked body: its head is written and gone before the kernel begins, and
 nothing else is written until the kernel is done.

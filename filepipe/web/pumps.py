@@ -251,11 +251,8 @@ class Pumps:
     ) -> None:
         await response.prepare(request)
         patience = self._patience(reader.channel)
-        if isinstance(reader, Follower):
-            count = functools.partial(self.count_out, request)
-            await send_history(self.plane, request, reader, patience, count)
         with Watch(patience, "took") as watch:
-            while chunk := await reader.read():
+            while chunk := await self._next(request, reader, patience):
                 watch.begin()
                 await response.write(chunk)
                 watch.end()
@@ -263,6 +260,13 @@ class Pumps:
             watch.begin()
             await response.write_eof()
             watch.end()
+
+    async def _next(self, request: web.BaseRequest, reader: Reader, patience: float) -> bytes:
+        """The next bytes; of a log the kernel sends all but the last ones."""
+        if isinstance(reader, Follower):
+            count = functools.partial(self.count_out, request)
+            await send_history(self.plane, request, reader, patience, count)
+        return await reader.read()
 
     async def _outflow(
         self, request: web.BaseRequest, reader: Reader, size: int | None

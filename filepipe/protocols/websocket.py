@@ -146,19 +146,15 @@ class Meter:
                 self.unfinished = 0
 
     def _read_head(self, data: bytes, position: int) -> int:
-        missing = max(2, self._head_size()) - len(self._head)
+        begun = self._head or data[position : position + 2]
+        missing = _head_size(begun) - len(self._head)
         self._head += data[position : position + missing]
         position += missing
         if len(self._head) >= 2 and not self._head[1] & 0x80:
             self.fault = BadRequest("a client's frames have to be masked")
-        elif len(self._head) == self._head_size():
+        elif len(self._head) == _head_size(self._head):
             self._begin()
         return position
-
-    def _head_size(self) -> int:
-        if len(self._head) < 2:
-            return 0
-        return 6 + {126: 2, 127: 8}.get(self._head[1] & 0x7F, 0)
 
     def _begin(self) -> None:
         head, self._head = self._head, b""
@@ -172,3 +168,10 @@ class Meter:
         self.open = not head[0] & 0x80
         if not self._left and not self.open:
             self.unfinished = 0
+
+
+def _head_size(head: bytes) -> int:
+    """Bytes of a masked frame's head, as far as its own first bytes tell."""
+    if len(head) < 2:
+        return 2
+    return 6 + {126: 2, 127: 8}.get(head[1] & 0x7F, 0)

@@ -33,6 +33,9 @@ PING = 3.0
 SILENCE = 60.0
 """Seconds after which a client that answers no ping is lost, if it named the subprotocol."""
 
+PATIENCE = 30.0
+"""Seconds in which a client has to take what it is told at the end."""
+
 STATUS = 101
 
 
@@ -89,11 +92,18 @@ class Appender:
             socket.settle()
         await self._log.settle()
         end = min(session.end, self._log.size)
-        if socket.subprotocol is not None and end != self._told:
-            with contextlib.suppress(ConnectionError):
-                await socket.tell(acknowledgement(end))
-        await socket.close(*farewell(failure, end))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._part(failure, end)
+        except TimeoutError:
+            socket.abort()
         return socket.response
+
+    async def _part(self, failure: FilepipeError | None, end: int) -> None:
+        if self._socket.subprotocol is not None and end != self._told:
+            with contextlib.suppress(ConnectionError):
+                await self._socket.tell(acknowledgement(end))
+        await self._socket.close(*farewell(failure, end))
 
     async def _open(self, end: int) -> None:
         headers = [("Stream-Next-Offset", str(end))]

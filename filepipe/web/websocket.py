@@ -19,6 +19,9 @@ from filepipe.protocols.websocket import Meter, check_handshake, check_origin
 from filepipe.web.connection import Connection, reset
 from filepipe.web.exchange import EXCHANGE
 
+FLUSH = 60.0
+"""Seconds that a connection which is closed gets to deliver what is in its write buffer."""
+
 PARTING = 2.0
 """Seconds that a peer has for its half of the closing handshake."""
 
@@ -149,8 +152,11 @@ class WebSocket:
 
     async def close(self, code: int, reason: str) -> None:
         """End it, and wait a moment for the client's half. Nothing if it is over already."""
+        transport = self._request.transport
         with contextlib.suppress(ConnectionError):
             await self.response.close(code=code, message=reason.encode())
+        if transport is not None:  # who takes nothing of what is left does not stay for ever
+            self._loop.call_later(FLUSH, transport.abort)
 
     def abort(self) -> None:
         """End it at once, unsaid: the client takes nothing."""

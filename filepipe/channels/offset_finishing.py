@@ -43,6 +43,7 @@ class Finishing:
     ) -> None:
         self._sessions = sessions
         self._run = sessions.run
+        self._free = sessions.free
         self._keys = keys
         self._files = files
         self._rules = rules
@@ -87,13 +88,13 @@ class Finishing:
                 await self._fail(session, upload, error)
                 return
             expires = time.time() + self._rules.ttl
-            done = await self._run(lambda conn: steps.complete(conn, upload.id, final, expires))
+            done = await self._free(lambda conn: steps.complete(conn, upload.id, final, expires))
         await self._end(session, done)
 
     async def _fail(self, session: OffsetSession, upload: Upload, error: FilepipeError) -> None:
         reason = str(error)
         log.warning("upload failed", upload=in_log(upload.id), reason=reason)
-        await self._run(lambda conn: records.fail(conn, upload.id, reason))
+        await self._free(lambda conn: records.fail(conn, upload.id, reason))
         if isinstance(error, StorageFailed):
             self._sessions.abandon(session, error)
 

@@ -245,7 +245,7 @@ class Uploads(UploadQueries):
                 await self._fail(session, upload, error)
                 return
             expires = self._expiry()
-            await self._run(lambda conn: steps.complete(conn, upload.id, final, expires))
+            await self._free(lambda conn: steps.complete(conn, upload.id, final, expires))
         self._sessions.taken(upload.id)
         self._activity.open -= 1
         self._give_back(upload.id)
@@ -254,7 +254,7 @@ class Uploads(UploadQueries):
     async def _fail(self, session: Session, upload: Upload, error: FilepipeError) -> None:
         reason = str(error)
         log.warning("upload failed", upload=upload.id, reason=reason)
-        await self._run(lambda conn: records.fail(conn, upload.id, reason))
+        await self._free(lambda conn: records.fail(conn, upload.id, reason))
         if isinstance(error, StorageFailed):
             await self._sessions.abandon(session, error)
 

@@ -6,7 +6,7 @@ Rule 2: nobody else opens the file meanwhile (`locking_mode=EXCLUSIVE`): two dae
 Rule 3: a failed fsync is never retried, since the kernel may have dropped what it could not write.
         Nothing is written any more until a restart, which believes only what it reads. For that
         reason the checkpoints are ours: SQLite's own would keep their failures to themselves.
-Rule 4: a full disk keeps nobody from making room: there is some in reserve for that.
+Rule 4: a full disk keeps nobody from finishing, or making room: there is some in reserve for that.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Database:
         return await asyncio.wrap_future(self._writer.submit(self._transact, work))
 
     async def free(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work`, which lets bytes be removed: as `run`, also on a full disk."""
+        """Do `work`, which ends something that takes room: as `run`, also on a full disk."""
         return await asyncio.wrap_future(self._writer.submit(self._transact_in_need, work))
 
     def check(self) -> str | None:

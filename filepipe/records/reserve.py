@@ -1,4 +1,4 @@
-"""Room beside the records that nobody else has, for work that lets bytes be removed.
+"""Room beside the records that nobody else has, for what ends uploads and lets them be removed.
 
 A disk is full in its last block: without this, not even the record of what is removed fits.
 """

@@ -32,12 +32,12 @@ def free(small_disk: Path) -> int:
     return disk.f_bavail * disk.f_bsize
 
 
-def fill(small_disk: Path) -> Path:
-    """Leave no room at all; the file that takes it."""
+def fill(small_disk: Path, spare: int = 0) -> Path:
+    """Leave no more than `spare` bytes; the file that takes the others."""
     theirs = small_disk / "theirs"
     with theirs.open("wb", buffering=0) as file:
-        while size := free(small_disk):
-            file.write(bytes(size))
+        while (size := free(small_disk)) > spare:
+            file.write(bytes(size - spare))
     return theirs
 
 
@@ -97,3 +97,21 @@ def test_a_part_that_does_not_fit_any_more(starts_on: Start, small_disk: Path) -
     assert made.content().body == made.body
     assert made.cancel().status == 200
     assert api.ask("GET", f"/upload/{made.id}/status").status == 404
+
+
+def test_full_at_the_end(starts_on: Start, small_disk: Path) -> None:
+    """Wherever the finishing meets the end of the disk: what cannot be finished can be removed."""
+    daemon = starts_on(env=ENVIRONMENT)
+    api, client = Api(daemon, listener=0), Client(daemon)
+    for pages in range(13):
+        made = api.begin(b"in parts")
+        made.put_all()
+        at = client.begin(b"resum").location
+        theirs = fill(small_disk, pages * 4096)
+        assert made.complete().status in (200, 422, 507)
+        assert made.cancel().status == 200
+        assert client.append(at, 5, b"able", complete=True).status in (200, 507)
+        assert client.ask("DELETE", at, client.fields()).status == 204
+        theirs.unlink()
+    assert api.upload(b"in parts").content().body == b"in parts"
+    daemon.assert_clean_log()

@@ -76,8 +76,9 @@ class _Record:
     close: bool
     durable: bool
     mark: Mark | None
+    order: str | None
     done: asyncio.Future[int]
-    paid: int
+    paid: int = 0
     """Bytes of memory that the ledger has for it."""
 
 
@@ -86,7 +87,7 @@ class Log(Channel):
 
     __slots__ = (
         "_committing", "_files", "_host", "_producers", "_queue", "_tail", "_waiting", "closing",
-        "last_session", "session", "taken", "ttl",
+        "last_byte", "last_order", "last_session", "session", "taken", "ttl",
     )  # fmt: skip
 
     def __init__(self, key: Key, host: Host) -> None:
@@ -105,11 +106,16 @@ class Log(Channel):
         self.taken = 0
         """Bytes that the ledger has for it: those that came since the start."""
         self.ttl: float | None = None
+        self.last_byte = b""
+        """What stands before its tip, if that is known."""
+        self.last_order: str | None = None
+        """The place in the order of its writers that was given last."""
 
     def open(self, files: LogFiles) -> None:
         """Let readers in: these are its files."""
         self._files = files
         self._producers = Producers(files.marks)
+        self.last_order = files.order
         birth = files.birth
         self.ttl = birth.ttl
         self.meta = Metadata(content_type=birth.content_type)
@@ -160,8 +166,11 @@ class Log(Channel):
         close: bool = False,
         durable: bool = True,
         mark: Mark | None = None,
+        order: str | None = None,
     ) -> asyncio.Future[int]:
         """Append a record, at the offset `at` if one is given; once only if it has a `mark`.
+
+        `order`, its place in the order of the writers, is kept with it.
 
         The future is where the log ends with it, once it is acknowledged, or why it never is:
         `DiskFull`, `StorageFailed`. Raises `LogClosed`, `NotAtEnd`, `OverBudget`, `Broken` once the
@@ -171,7 +180,7 @@ class Log(Channel):
         if self.state is not State.FINISHED and self.state is not State.WRITING:
             raise self.failure or Broken("the key was deleted")
         if mark is not None and not self._producers.is_new(mark):
-            return self._acknowledged()
+            return self.now()
         if self.state is State.FINISHED or self.closing:
             raise LogClosed(self.tip)
         if at is not None and at != self.tip:
@@ -180,33 +189,37 @@ class Log(Channel):
         self.taken += len(data)
         if mark is not None:
             self._producers.admit(mark)
-        return self._enqueue(data, close, durable, mark)
+        self.last_order = self.last_order if order is None else order
+        return self._enqueue(_Record(data, close, durable, mark, order, _future()))
+
+    def is_new(self, mark: Mark) -> bool:
+        """Whether the record was not submitted before. Raises what `Producers.is_new` raises."""
+        return self._producers.is_new(mark)
 
     def affords(self, size: int) -> bool:
         """Whether memory has room for `size` bytes beside what is on its way."""
         return self._host.accountant.memory.fits(size)
 
-    def _acknowledged(self) -> asyncio.Future[int]:
-        """Of a record that came before: once all that is on its way is acknowledged."""
+    def now(self) -> asyncio.Future[int]:
+        """Where the log ends once all that is on its way is acknowledged."""
         if self._queue or self._committing is not None:
-            return self._enqueue(b"", False, True, None)
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            return self._enqueue(_Record(b"", False, True, None, None, _future()))
+        done = _future()
         done.set_result(self.size)
         return done
 
-    def _enqueue(
-        self, data: bytes, close: bool, durable: bool, mark: Mark | None
-    ) -> asyncio.Future[int]:
-        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    def _enqueue(self, record: _Record) -> asyncio.Future[int]:
+        size = len(record.data)
         # a full memory refuses no log: what its caller holds is bounded, and goes in a moment
-        paid = len(data) if self.affords(len(data)) else 0
-        self._host.accountant.memory.take(paid)
-        self._queue.append(_Record(data, close, durable, mark, done, paid))
-        self._waiting += len(data)
-        self.closing = self.closing or close
+        record.paid = size if self.affords(size) else 0
+        self._host.accountant.memory.take(record.paid)
+        self._queue.append(record)
+        self._waiting += size
+        self.last_byte = record.data[-1:] or self.last_byte
+        self.closing = self.closing or record.close
         if self._committing is None:
             self._committing = asyncio.create_task(self._commit())
-        return done
+        return record.done
 
     async def _commit(self) -> None:
         """Write what waits, together, until nothing does."""
@@ -243,7 +256,11 @@ class Log(Channel):
         close = any(record.close for record in group)
         durable = any(record.durable for record in group)
         marks = [record.mark for record in group if record.mark is not None]
-        await self._host.run(lambda: files.add(chunks, close=close, durable=durable, marks=marks))
+        orders = [record.order for record in group if record.order is not None]
+        order = orders[-1] if orders else None
+        await self._host.run(
+            lambda: files.add(chunks, close=close, durable=durable, marks=marks, order=order)
+        )
 
     def _acknowledge(self, group: Sequence[_Record]) -> None:
         start, whole = self.size, b"".join(record.data for record in group)
@@ -271,6 +288,7 @@ class Log(Channel):
         self.taken -= size
         self.closing = False
         self._producers = Producers(self.files.marks)
+        self.last_byte, self.last_order = b"", self.files.order
         for session in (self.session, self.last_session):
             if session is not None:
                 session.end = min(session.end, self.size)
@@ -316,3 +334,7 @@ class Log(Channel):
     async def descriptor(self) -> int:
         """The file with its bytes, open while somebody reads. Raises `TooManyFiles`."""
         return await self._host.run(self.files.descriptor)
+
+
+def _future() -> asyncio.Future[int]:
+    return asyncio.get_running_loop().create_future()

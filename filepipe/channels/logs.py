@@ -16,6 +16,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -41,6 +42,21 @@ T = TypeVar("T")
 
 THREADS = 4
 """Enough to keep one disk busy; more only wait for each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a log that is made shall be: its type, and how long it lives.
+
+    `ttl` are the seconds after its last byte, `expires_at` those since 1970; None for ever. It
+    begins with the bytes `first`, and ends there with `close`.
+    """
+
+    content_type: str | None
+    ttl: float | None
+    expires_at: float | None = None
+    first: bytes = b""
+    close: bool = False
 
 
 class Logs:
@@ -166,31 +182,50 @@ class Logs:
         Raises `Busy`, `Conflict`, `Draining`, `TooManyKeys`, `DiskFull`, `TooManyFiles`,
         `StorageFailed`.
         """
+        log, _ = await self.create(key, Wish(content_type, ttl))
+        return log
+
+    async def create(self, key: Key, wish: Wish) -> tuple[Log, bool]:
+        """The log under `key`, and whether it was made for this; as `enter` otherwise.
+
+        One that is made begins as the wish says, or is not made at all. Raises `OverBudget`, too.
+        """
         if self.draining:
             raise Draining("server is shutting down, not accepting new uploads")
         if key in self._removing:
             raise Busy("the log is being removed, try again later")
         log = self._logs.get(key)
+        made = log is None
         if log is None:
-            log = self._begin(key, Birth(key, content_type, ttl, secrets.token_hex(8)))
+            log = self._begin(key, wish)
         if (making := self._making.get(key)) is not None:
             await asyncio.shield(making)
-        return log
+        return log, made
 
-    def _begin(self, key: Key, birth: Birth) -> Log:
+    def _begin(self, key: Key, wish: Wish) -> Log:
         self._directory.check_free(key)
         if len(self._logs) >= self._most:
             raise TooManyKeys("too many keys, try again later")
+        self.accountant.disk.take(len(wish.first))
         log = self._logs[key] = Log(key, self)
-        making = self._making[key] = asyncio.create_task(self._make(log, birth))
+        log.taken = len(wish.first)
+        making = self._making[key] = asyncio.create_task(self._make(log, wish))
         making.add_done_callback(functools.partial(self._made, key))
         return log
 
-    async def _make(self, log: Log, birth: Birth) -> None:
+    async def _make(self, log: Log, wish: Wish) -> None:
+        begun = bool(wish.first) or wish.close
+        birth = Birth(
+            log.key, wish.content_type, wish.ttl, secrets.token_hex(8), wish.expires_at, begun
+        )
+        first, close = wish.first, wish.close
         try:
-            files = await self.run(lambda: LogFiles.create(self._folder, birth, self._disk))
+            files = await self.run(
+                lambda: LogFiles.create(self._folder, birth, self._disk, first, close=close)
+            )
         except BaseException:
             del self._logs[log.key]
+            self.accountant.disk.give(log.taken)
             raise
         finally:
             del self._making[log.key]
@@ -226,16 +261,32 @@ class Logs:
         """Remove the logs whose time to live is over; how many."""
         count = 0
         for log in self:
-            if log.ttl is None or not log.idle or log.state is State.CLAIMED:
-                continue
-            if log.files.damage is not None:  # somebody may want to look at it
-                continue
-            if time.time() - await self.run(log.files.last_added) < log.ttl:
-                continue
-            if log.idle and self._logs.get(log.key) is log:
-                await self.delete(log)
-                count += 1
+            count += await self.ended(log)
         return count
+
+    async def ended(self, log: Log) -> bool:
+        """Remove the log if its time is over; whether it was. Raises `StorageFailed`."""
+        if log.state is State.CLAIMED or log.files.damage is not None:
+            return False  # of a damaged one somebody may want a look
+        if not await self._is_over(log):
+            return False
+        if self._logs.get(log.key) is log:
+            await self.delete(log)
+        return True
+
+    async def _is_over(self, log: Log) -> bool:
+        moment = log.files.birth.expires_at
+        if moment is not None and time.time() >= moment:
+            return True
+        if log.ttl is None or not log.idle:
+            return False
+        unused = time.time() - await self.run(log.files.last_added)
+        return unused >= log.ttl and log.idle
+
+    async def touch(self, log: Log) -> None:
+        """Let its time to live begin anew. Raises `StorageFailed`."""
+        if log.ttl is not None:
+            await self.run(log.files.touch)
 
 
 def _recover_all(

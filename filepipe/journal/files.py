@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
-from filepipe.errors import StorageFailed
+from filepipe.errors import FilepipeError, StorageFailed
 from filepipe.journal.disk import Disk, translated
 from filepipe.journal.frames import (
     Birth,
@@ -53,6 +53,8 @@ class LogFiles:
         self.size = 0
         self.closed = False
         self.marks: dict[str, Mark] = {}
+        self.order: str | None = None
+        """The last place in the order of its writers that was given."""
         self.damage: str | None = None
         """What was found that is not as it was written; such a log is not served."""
         self._folder = folder
@@ -72,14 +74,28 @@ class LogFiles:
         except OSError as error:
             raise translated(error) from error
 
+    def touch(self) -> None:
+        """Let what lives for a while after its last use begin that anew. Raises `StorageFailed`."""
+        try:
+            os.utime(self._data)
+        except OSError as error:
+            raise translated(error) from error
+
     # -- making
 
     @classmethod
-    def create(cls, folder: Path, birth: Birth, disk: Disk) -> LogFiles:
-        """Make the files of an empty log, durably. Raises `DiskFull` or `StorageFailed`."""
+    def create(
+        cls, folder: Path, birth: Birth, disk: Disk, first: bytes = b"", *, close: bool = False
+    ) -> LogFiles:
+        """Make the files of a log, durably: an empty one, or one that begins with `first`.
+
+        Raises `DiskFull` or `StorageFailed`.
+        """
         files = cls(folder, birth, disk)
         try:
             files._create()
+            if birth.begun:
+                files._begin(first, close=close)
         except OSError as error:
             files.rest()
             for path in (files._data, files._index):
@@ -105,6 +121,16 @@ class LogFiles:
         disk.flush(index)
         disk.flush_names(self._folder)
 
+    def _begin(self, first: bytes, *, close: bool) -> None:
+        try:
+            self.add([first], close=close)
+        except FilepipeError:
+            try:
+                self.remove()
+            finally:
+                self.rest()
+            raise
+
     # -- adding
 
     def add(
@@ -114,6 +140,7 @@ class LogFiles:
         close: bool = False,
         durable: bool = True,
         marks: Sequence[Mark] = (),
+        order: str | None = None,
     ) -> None:
         """Add the chunks at the end as one frame; all of them are there then, or none.
 
@@ -126,7 +153,7 @@ class LogFiles:
             crc = crc32(chunk, crc)
         size = sum(map(len, chunks))
         flags = (Flag.CLOSED if close else Flag(0)) | (Flag(0) if durable else Flag.LOOSE)
-        frame = Frame(self.size, size, crc, flags, tuple(marks))
+        frame = Frame(self.size, size, crc, flags, tuple(marks), order)
         self._put(chunks, frame, durable=durable)
         self._learn(frame)
         self._loose = not durable
@@ -254,7 +281,7 @@ class LogFiles:
 
     def _recover(self, content: bytes, start: int) -> bool:
         position = self._walk(content, start)
-        if position is None:
+        if position is None or (self.birth.begun and position == start):
             self.remove()
             return False
         if not self._data.exists():
@@ -295,6 +322,7 @@ class LogFiles:
         self.size = frame.end
         self.closed = self.closed or bool(frame.flags & Flag.CLOSED)
         self.marks.update((mark.producer, mark) for mark in frame.marks)
+        self.order = self.order if frame.order is None else frame.order
 
     def verify(self) -> str | None:
         """Compare every byte that was acknowledged with its checksum; the `damage`.

@@ -2,7 +2,9 @@
 
     frame = MAGIC, length of the body u32, crc32 of the body u32, body        (little endian)
     body  = 1, JSON of a `Birth`                                    the first frame, and no other
-          | 2, flags u8, offset u64, size u64, crc32 of the bytes u32, marks  bytes that were added
+          | 2, flags u8, offset u64, size u64, crc32 of the bytes u32, [order,] marks
+                                                                    bytes that were added
+    order = length u16, text            with `SEQUENCED`: the last Stream-Seq, for writers in turn
     mark  = length of the name u16, name, epoch u64, number u64     how far a producer has come
 
 Rule 1: one write adds one frame, and it is flushed before the next one is written, unless it is
@@ -45,16 +47,24 @@ class Flag(IntFlag):
     """It was acknowledged before it was on the disk, by request."""
     DELETED = 4
     """The log is being removed."""
+    SEQUENCED = 8
+    """It says which place in the order of its writers was the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """What is said of a log once: `ttl` in seconds, None for ever; `tag` is part of its ETags."""
+    """What is said of a log once: `ttl` in seconds, None for ever; `tag` is part of its ETags.
+
+    `expires_at` is the moment it goes, in seconds since 1970, whoever uses it. With `begun` its
+    first frame belongs to its making: without that there is no log.
+    """
 
     key: str
     content_type: str | None
     ttl: float | None
     tag: str
+    expires_at: float | None = None
+    begun: bool = False
 
 
 class Mark(NamedTuple):
@@ -73,6 +83,7 @@ class Frame(NamedTuple):
     crc: int
     flags: Flag = Flag(0)
     marks: tuple[Mark, ...] = ()
+    order: str | None = None
 
     @property
     def end(self) -> int:
@@ -87,11 +98,18 @@ def write_birth(birth: Birth) -> bytes:
 
 def write_frame(frame: Frame) -> bytes:
     """Any other frame."""
-    body = _ADDED.pack(_FRAME, frame.flags, frame.offset, frame.size, frame.crc)
+    flags = frame.flags if frame.order is None else frame.flags | Flag.SEQUENCED
+    body = _ADDED.pack(_FRAME, flags, frame.offset, frame.size, frame.crc)
+    if frame.order is not None:
+        body += _text(frame.order)
     for mark in frame.marks:
-        name = mark.producer.encode()
-        body += _NAME.pack(len(name)) + name + _NUMBERS.pack(mark.epoch, mark.number)
+        body += _text(mark.producer) + _NUMBERS.pack(mark.epoch, mark.number)
     return _frame(body)
+
+
+def _text(text: str) -> bytes:
+    raw = text.encode()
+    return _NAME.pack(len(raw)) + raw
 
 
 def _frame(body: bytes) -> bytes:
@@ -141,18 +159,24 @@ def _read(index: bytes, position: int) -> tuple[Frame | None, int]:
     if body is None or body[0] != _FRAME or len(body) < _ADDED.size:
         return None, position
     _, flags, offset, size, crc = _ADDED.unpack_from(body)
-    marks = tuple(_marks(body)) if len(body) > _ADDED.size else ()
-    return Frame(offset, size, crc, Flag(flags), marks), position + _HEAD.size + len(body)
+    start, order = _ADDED.size, None
+    if flags & Flag.SEQUENCED:
+        order, start = _named(body, start)
+    marks = tuple(_marks(body, start)) if len(body) > start else ()
+    return Frame(offset, size, crc, Flag(flags), marks, order), position + _HEAD.size + len(body)
 
 
-def _marks(body: bytes) -> Iterator[Mark]:
-    position = _ADDED.size
+def _named(body: bytes, position: int) -> tuple[str, int]:
+    (length,) = _NAME.unpack_from(body, position)
+    position += _NAME.size
+    return body[position : position + length].decode(), position + length
+
+
+def _marks(body: bytes, position: int) -> Iterator[Mark]:
     while position < len(body):
-        (length,) = _NAME.unpack_from(body, position)
-        position += _NAME.size
-        name = body[position : position + length].decode()
-        yield Mark(name, *_NUMBERS.unpack_from(body, position + length))
-        position += length + _NUMBERS.size
+        name, position = _named(body, position)
+        yield Mark(name, *_NUMBERS.unpack_from(body, position))
+        position += _NUMBERS.size
 
 
 def _body(index: bytes, position: int) -> bytes | None:

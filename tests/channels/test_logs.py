@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 
 import pytest
 
@@ -10,12 +11,13 @@ from filepipe.channels.channel import Kind
 from filepipe.channels.directory import Directory
 from filepipe.channels.follower import Follower
 from filepipe.channels.log_session import Session
-from filepipe.channels.logs import Logs
+from filepipe.channels.logs import Logs, Wish
 from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
 from filepipe.errors import (
     Broken,
     Conflict,
+    DiskFull,
     Draining,
     StorageFailed,
     TooManyKeys,
@@ -249,3 +251,56 @@ async def test_a_draining_daemon_takes_no_appender(logs):
         await logs.enter(KEY, None, None)
     with pytest.raises(Draining):
         await Session(log).__aenter__()
+
+
+async def test_a_log_begins_as_it_was_wished(logs, opened, directory):
+    """Once: who comes second finds it, and adds nothing."""
+    wish = Wish("text/plain", None, None, b"first", close=True)
+    log, made = await logs.create(KEY, wish)
+    assert (made, log.size, log.state) == (True, 5, State.FINISHED)
+    assert await logs.create(KEY, wish) == (log, False)
+    assert logs.accountant.disk.used == 5
+    await logs.aclose()
+    await opened()
+    assert (directory.find(KEY).size, directory.find(KEY).state) == (5, State.FINISHED)
+
+
+@pytest.mark.parametrize("call", ["write index", "write data"])
+async def test_a_log_that_could_not_begin_owes_nothing(logs, disk, directory, call):
+    """Neither a key nor a byte of the ledger."""
+    disk.fail = (call, FULL)
+    with pytest.raises(DiskFull):
+        await logs.create(KEY, Wish(None, None, None, b"first"))
+    assert (directory.present(KEY), logs.accountant.disk.used) == (None, 0)
+    assert (await logs.create(KEY, Wish(None, None)))[1]
+
+
+async def test_a_moment_is_the_end(logs, directory):
+    """Also of a log that somebody reads."""
+    log, _ = await logs.create(KEY, Wish(None, None, time.time() + 1000))
+    assert not await logs.ended(log)
+    other, _ = await logs.create(Key("other"), Wish(None, None, time.time() - 1))
+    with Follower(other, 0) as follower:
+        assert await logs.ended(other)
+        with pytest.raises(Broken):
+            await follower.read()
+    assert directory.present(Key("other")) is None
+
+
+async def test_a_use_begins_its_time_anew(logs, tmp_path):
+    """It is the last byte, or the last touch."""
+    log, _ = await logs.create(KEY, Wish(None, 100.0))
+    os.utime(tmp_path / "logs" / (name_of(KEY) + ".data"), (0, 0))
+    await logs.touch(log)
+    assert not await logs.ended(log)
+
+
+async def test_the_last_byte_and_place_are_known(logs, disk):
+    """Of what is on its way, too; and after a failure no longer."""
+    log, _ = await logs.create(KEY, Wish(None, None))
+    await log.submit(b"a\n", order="a")
+    assert (log.last_byte, log.last_order) == (b"\n", "a")
+    disk.fail = ("write data", FULL)
+    with pytest.raises(DiskFull):
+        await log.submit(b"b", order="b")
+    assert (log.last_byte, log.last_order) == (b"", "a")

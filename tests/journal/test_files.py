@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -22,6 +23,8 @@ from tests.journal.forgetful import (
     content,
     recovered,
 )
+
+BEGUN = replace(BIRTH, begun=True)
 
 # -- the making and the end
 
@@ -53,6 +56,38 @@ def test_a_log_that_cannot_be_made_leaves_nothing(
         LogFiles.create(tmp_path, BIRTH, disk)
     assert list(tmp_path.iterdir()) == []
     LogFiles.create(tmp_path, BIRTH, disk).rest()
+
+
+@pytest.mark.parametrize("call", ["write data", "write index", "flush data", "flush index"])
+def test_a_log_that_cannot_begin_leaves_nothing(
+    tmp_path: Path, disk: ForgetfulDisk, call: str
+) -> None:
+    """It is made with its first bytes, or not at all."""
+    disk.fail = (call, FULL)
+    with pytest.raises(DiskFull):
+        LogFiles.create(tmp_path, BEGUN, disk, b"first")
+    assert list(tmp_path.iterdir()) == []
+    LogFiles.create(tmp_path, BEGUN, disk, b"first", close=True).rest()
+    found = recovered(tmp_path, disk)
+    assert (content(found), found.closed) == (b"first", True)
+
+
+def test_a_log_that_had_not_begun_is_removed(tmp_path: Path, disk: ForgetfulDisk) -> None:
+    """Whoever makes it again does not find it empty."""
+    LogFiles.create(tmp_path, BEGUN, disk, b"first").rest()
+    index, data = tmp_path / (NAME + ".index"), tmp_path / (NAME + ".data")
+    index.write_bytes(index.read_bytes()[:-1])
+    assert data.read_bytes() == b"first"
+    assert LogFiles.recover(tmp_path, NAME, disk) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_order_is_known_again(tmp_path: Path, files: LogFiles, disk: ForgetfulDisk) -> None:
+    """The last place that was given, whatever was added without one."""
+    for order in ("a", "b", None):
+        files.add([b"x"], order=order)
+    files.rest()
+    assert recovered(tmp_path, disk).order == "b"
 
 
 def test_what_is_in_the_way_stays(tmp_path: Path, files: LogFiles, disk: ForgetfulDisk) -> None:

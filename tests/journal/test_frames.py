@@ -79,3 +79,11 @@ def test_what_stands_behind_decides(behind, damaged):
             frames_of(index)
     else:
         assert frames_of(index) == []
+
+
+@given(st.text(max_size=20), st.lists(MARKS, max_size=3))
+def test_a_place_in_the_order_is_read_as_it_was_written(order, marks):
+    """Before the marks."""
+    (frame,) = frames_of(write_frame(Frame(0, 1, 2, Flag.CLOSED, tuple(marks), order)))
+    assert (frame.order, frame.marks) == (order, tuple(marks))
+    assert frame.flags & Flag.CLOSED

@@ -49,6 +49,7 @@ from filepipe.web.routes.httpipe import Httpipe
 from filepipe.web.routes.piping import Piping
 from filepipe.web.routes.resumable import ResumableUploads
 from filepipe.web.routes.resumable_turn import ResumableRules
+from filepipe.web.routes.streams import Streams
 from filepipe.web.routes.tus import Tus
 from filepipe.web.routes.uploads import UploadsFront
 from filepipe.web.small import SmallTransfers
@@ -210,6 +211,7 @@ def _fronts(
         "beam": Beam(context),
         "httpipe": Httpipe(context),
         "httpfstream": Httpfstream(context),
+        "streams": Streams(context),
         "uploads": uploads,
         "files": Files(context, access, tus, resumable),
     }

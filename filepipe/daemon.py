@@ -171,12 +171,14 @@ def _rights(protocol: str, settings: Settings) -> dict[str, str]:
     everything = {
         "auto": "every key and channel, without a token",
         "httpipe": "every channel, without a token",
+        "streams": "every stream, without a token",
         "uploads": uploads,
         "files": uploads,
     }.get(protocol, "every key, without a token")
     channels = "every channel, without a token"
     deleting = {
         "auto": everything if settings.allow_delete else channels,
+        "streams": everything if settings.allow_delete else "nobody",
         "httpipe": channels,
         "uploads": uploads,
         "files": uploads,

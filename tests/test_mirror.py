@@ -75,6 +75,10 @@ ELSEWHERE = {
     "filepipe/web/routes/status.py": "tests/scenarios/auto/test_auto_reserved.py",
     "filepipe/web/routes/uploads.py": "tests/scenarios/uploads/test_uploads_parts.py",
     "filepipe/web/websocket.py": "tests/scenarios/httpfstream/test_fstream_append.py",
+    "filepipe/web/routes/streams.py": "tests/scenarios/streams/test_streams_append.py",
+    "filepipe/web/routes/stream_reads.py": "tests/scenarios/streams/test_streams_read.py",
+    "filepipe/web/stream_events.py": "tests/scenarios/streams/test_streams_read.py",
+    "filepipe/web/stream_looks.py": "tests/scenarios/streams/test_streams_json.py",
     "filepipe/web/user_content.py": "tests/scenarios/file_pipe/test_file_pipe_get.py",
 }
 

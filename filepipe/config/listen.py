@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 PROTOCOLS: Final = (
     "auto", "file-pipe", "piping", "beam", "httpipe", "httpfstream", "uploads", "files",
+    "streams",
 )  # fmt: skip
 DEFAULT_PORT: Final = 3000
 

@@ -35,6 +35,7 @@ _UNBUILT_QUERIES = frozenset({"view"})
 _OWN_PATHS = {
     "uploads": re.compile(r"//?upload(?:/|\Z)"),  # old clients double a slash
     "files": re.compile(r"/files(?:/|\Z)"),
+    "streams": re.compile(r"/streams(?:/|\Z)"),
 }
 """The paths at the root that belong to other fronts."""
 

@@ -81,7 +81,7 @@ def test_delete_while_it_is_read(deletable: Daemon, path: str) -> None:
 
 def test_a_reserved_name_cannot_be_deleted(deletable: Daemon) -> None:
     """Nor can what is no key."""
-    for name in ("/", "/health", "/-/auto/", "/-/auto/help", "/streams/k"):
+    for name in ("/", "/health", "/-/auto/", "/-/auto/help", "/-/none/k"):
         assert_refused(delete(deletable, name), 400)
 
 

@@ -12,7 +12,6 @@ from tests.scenarios.peers import key_of
 
 UNBUILT = [
     "/-", "/-/", "/-/unknown", "/-/unknown/k", "/channels", "/channels/",
-    "/streams", "/streams/k",
     "/favicon.ico", "/-/auto/-/file-pipe/k", "/%2D/k", "/-/file-pipe",
 ]  # fmt: skip
 PAGES = ["/", "/help", "/version", "/noscript", "/robots.txt", "/-/auto/"]

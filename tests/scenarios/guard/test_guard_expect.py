@@ -60,7 +60,7 @@ REFUSED = {
     "in use": (409, ["PUT /taken HTTP/1.1", "Content-Length: 5"]),
     "in use, chunked": (409, ["PUT /taken HTTP/1.1", "Transfer-Encoding: chunked"]),
     "too large": (413, ["PUT /k HTTP/1.1", "Content-Length: 4194305"]),
-    "reserved": (400, ["PUT /streams/k HTTP/1.1", "Content-Length: 5"]),
+    "reserved": (400, ["PUT /help HTTP/1.1", "Content-Length: 5"]),
     "no key": (400, ["PUT / HTTP/1.1", "Content-Length: 5"]),
     "bad key": (400, ["PUT /a//b HTTP/1.1", "Content-Length: 5"]),
     "bad query": (400, ["PUT /k?max-age=x HTTP/1.1", "Content-Length: 5"]),
@@ -74,7 +74,7 @@ REFUSED = {
     "condition": (412, ["PUT /k HTTP/1.1", "Content-Length: 5", "If-Match: *"]),
     "part": (409, ["PUT /k HTTP/1.1", "Content-Length: 5", "Content-Range: bytes 5-9/10"]),
     "digest": (400, ["PUT /k HTTP/1.1", "Content-Length: 5", "Want-Repr-Digest: x"]),
-    "other kind": (400, ["PUT /k?append HTTP/1.1", "Content-Length: 5"]),
+    "other kind": (400, ["PUT /k?append=1 HTTP/1.1", "Content-Length: 5"]),
     "other host": (421, ["PUT /k HTTP/1.1", "Content-Length: 5", "Host: evil.example"]),
 }
 

@@ -33,10 +33,10 @@ def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 REFUSED = {
     "too large": (413, ["PUT /k HTTP/1.1"]),
     "in use": (409, ["PUT /taken HTTP/1.1", "Transfer-Encoding: chunked"]),
-    "reserved": (400, ["PUT /streams/k HTTP/1.1"]),
+    "reserved": (400, ["PUT /help HTTP/1.1"]),
     "bad key": (400, ["PUT /a//b HTTP/1.1"]),
     "no method": (405, ["PATCH /k HTTP/1.1"]),
-    "no such page": (404, ["GET /streams/k HTTP/1.1"]),
+    "no such page": (404, ["GET /favicon.ico HTTP/1.1"]),
     "forwarded": (
         403,
         ["PUT /k HTTP/1.1", "Transfer-Encoding: chunked", "X-Forward-Url: http://a.example/"],
@@ -123,7 +123,7 @@ SENTENCES = {
     ("PUT", "/"): "missing key in path",
     ("PUT", "/help"): "this name is reserved",
     ("PUT", "/a//b"): "key has an empty segment",
-    ("GET", "/streams/k"): "this name is reserved; nothing is here in this version",
+    ("GET", "/favicon.ico"): "this name is reserved; nothing is here in this version",
     ("GET", "/-/none/k"): "there is no such protocol under /-/",
     ("PATCH", "/k"): "PATCH is not supported here",
     ("TRACE", "/help"): "only GET is supported here",

@@ -35,7 +35,7 @@ SECOND_WRITER: Final = "addWriter: path already has an active writer"
 
 SMALL: Final = 4096
 """Bytes of a message to a client that names no subprotocol: its library may lose longer ones."""
-LARGE: Final = 64 * 1024
+LARGE: Final = 16 * 1024
 """Bytes of a message to others."""
 
 _MODERN: Final = ("Origin", "User-Agent", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions")

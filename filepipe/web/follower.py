@@ -27,7 +27,7 @@ log = get_logger("filepipe.follower")
 SILENCE = 3.0
 """Seconds without a byte after which a ping is sent."""
 
-BLOCK = 64 * 1024
+BLOCK = 16 * 1024
 """Bytes that are sent at once."""
 
 MOST_HEARD = 64 * 1024

@@ -22,6 +22,9 @@ from filepipe.web.exchange import EXCHANGE
 FLUSH = 60.0
 """Seconds that a connection which is closed gets to deliver what is in its write buffer."""
 
+WAITING = 16 * 1024
+"""Bytes that wait for a slow client, beside those that its kernel and ours hold."""
+
 PARTING = 2.0
 """Seconds that a peer has for its half of the closing handshake."""
 
@@ -88,6 +91,8 @@ class WebSocket:
         self.response.headers.extend(headers)
         _keep_alive(request.transport)
         await self.response.prepare(request)
+        if request.transport is not None:
+            request.transport.set_write_buffer_limits(high=WAITING)
 
     def _pass(self, data: bytes) -> bytes:
         """What the parser is given of what came: nothing after a fault, but it is read."""
@@ -148,7 +153,9 @@ class WebSocket:
 
     async def send(self, frames: bytes) -> None:
         """Send whole frames; waits while nobody takes them. Raises `ConnectionError`."""
-        await self._request.writer.write(frames)
+        writer = self._request.writer
+        await writer.write(frames)
+        await writer.drain()  # `write` does that only every now and then
 
     async def close(self, code: int, reason: str) -> None:
         """End it, and wait a moment for the client's half. Nothing if it is over already."""

@@ -98,7 +98,7 @@ def test_an_empty_log_is_joined(shared: Daemon, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("headers", "most"), [([FOLLOW], 4096), ([], 4096),
-                          (["Sec-WebSocket-Protocol: filepipe.binary"], 65536)],
+                          (["Sec-WebSocket-Protocol: filepipe.binary"], 16384)],
 )  # fmt: skip
 def test_01_long_messages_are_divided(
     shared: Daemon, path: str, headers: list[str], most: int

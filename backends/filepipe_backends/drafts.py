@@ -27,6 +27,7 @@ MOVING = ".to"
 """Added to a handle: a note of where the draft is moved."""
 
 GONE = "the storage failed: the draft is gone"
+TAKEN = "another filepipe keeps its uploads there"
 CUT = "the storage failed: a draft has not the size that was announced"
 
 
@@ -67,9 +68,19 @@ def lock(drafts: int) -> int:
     except OSError as error:
         os.close(fd)
         if isinstance(error, BlockingIOError):
-            raise ConfigError("another filepipe keeps its uploads there") from None
+            raise ConfigError(TAKEN) from None
         raise
     return fd
+
+
+def lock_folder(folder: int) -> None:
+    """Do the same by the folder itself, where its file system can (NFS locks only files)."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ConfigError(TAKEN) from None
+    except OSError:
+        return
 
 
 def begin(place: Place, handle: str, size: int | None) -> int:

@@ -144,6 +144,7 @@ class LocalShelf:
             self._root.mkdir(parents=True, exist_ok=True)
             _judge(self._root, folder)
             root = self._opened(os.open(self._root, objects.FOLDER))
+            drafts.lock_folder(root)  # a daemon knows only its own objects
             self._place = Place(root, self._drafts_folder(folder))
         except OSError as error:
             self._open.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import threading
 from collections.abc import Callable
@@ -53,6 +54,30 @@ async def test_the_folder_of_objects_may_be_a_link(tmp_path: Path) -> None:
         await store(shelf, "a", b"body", "name")
         assert await shelf.check() is None
     assert (tmp_path / "real" / "name").read_bytes() == b"body"
+
+
+async def test_a_folder_of_objects_is_one_daemon_s(tmp_path: Path) -> None:
+    """Another one would replace and remove what this one knows as its own."""
+    place = str(tmp_path / "objects")
+    async with opened(lambda: LocalShelf(place, tmp_path / "parts")):
+        with pytest.raises(ConfigError, match="another filepipe keeps its uploads there"):
+            LocalShelf(place, tmp_path / "other-parts")
+    async with opened(lambda: LocalShelf(place, tmp_path / "other-parts")):
+        pass
+
+
+async def test_a_file_system_that_locks_no_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is used all the same."""
+
+    def refuse(fd: int, operation: int) -> None:
+        raise OSError(errno.EBADF, "as NFS has it")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    place = str(tmp_path / "objects")
+    async with opened(lambda: LocalShelf(place, tmp_path / "parts")) as shelf:
+        await store(shelf, "a", b"body", "name")
 
 
 @pytest.mark.parametrize(

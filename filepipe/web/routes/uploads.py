@@ -308,7 +308,7 @@ async def _load_tokens() -> None:
 
 def _bearer(request: web.BaseRequest) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    if scheme != "Bearer" or not token:
+    if scheme.lower() != "bearer" or not token:  # RFC 9110, 11.1
         raise Unauthorized("Missing or invalid Authorization header")
     return token
 

@@ -216,6 +216,13 @@ def test_no_token(api: Api, header: str | None) -> None:
     assert reply.refused(401) == "Missing or invalid Authorization header"
 
 
+def test_the_scheme_has_no_case(api: Api) -> None:
+    """A client may write it as it likes (RFC 9110, 11.1)."""
+    made = api.begin(BODY)
+    headers = {"Authorization": f"bEARER {made.token(0)}"}
+    assert api.ask("PUT", f"/upload/{made.id}/part/0", made.piece(0), headers).status == 200
+
+
 @pytest.mark.parametrize(
     ("number", "status"), [("x", 400), ("-1", 400), ("1.0", 400), ("9999999", 400), ("3", 404)]
 )

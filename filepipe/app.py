@@ -84,10 +84,11 @@ class App:
 
     async def cut(self) -> None:
         """End every transfer that still runs; whose answer has begun sees the connection break."""
-        await self.plane.aclose()
-        self.service.cut()
+        # before the kernel lets go of them: who uploads is told why
         await self.context.offsets.cut()
         await self.parts.cut()
+        await self.plane.aclose()
+        self.service.cut()
         await self.service.directory.aclose()
         await asyncio.sleep(0)  # whose answer has not begun is told before it is dismissed
         self.census.dismiss()

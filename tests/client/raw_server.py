@@ -7,6 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
+def patient(handle: Handler) -> Handler:
+    """The same, which minds nobody who connects and says nothing: the client looks in between."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await handle(reader, writer)
+        writer.close()
+
+    return serve
+
+
 @contextlib.asynccontextmanager
 async def raw_server(handle: Handler) -> AsyncIterator[str]:
     """Let `handle` answer each connection and close it then; the URL, and nothing left behind."""

@@ -20,6 +20,7 @@ from filepipe.client import (
     Unreachable,
 )
 from tests.client.fake_origin import FakeOrigin, Fault, Object
+from tests.client.raw_server import patient
 
 BIG = bytes(range(256)) * 4096 * 5
 
@@ -137,7 +138,7 @@ async def test_put_refused_by_a_server_that_hangs_up(attempt: int) -> None:
         for _ in range(1024):
             yield bytes(1024)
 
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    server = await asyncio.start_server(patient(refuse), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Client(f"http://127.0.0.1:{port}") as client:
         with pytest.raises(Busy, match="in use"):
@@ -157,7 +158,7 @@ async def test_put_to_a_server_that_knows_no_continue() -> None:
     async def chunks():
         yield b"x"
 
-    server = await asyncio.start_server(store, "127.0.0.1", 0)
+    server = await asyncio.start_server(patient(store), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Client(f"http://127.0.0.1:{port}") as client:
         assert (await client.put("a", chunks())).size == 1
@@ -174,7 +175,7 @@ async def test_put_cut_by_the_server() -> None:
         while True:
             yield bytes(65536)
 
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    server = await asyncio.start_server(patient(hang_up), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Client(f"http://127.0.0.1:{port}") as client:
         with pytest.raises(Interrupted, match=r"the connection broke after [0-9]+ bytes"):
@@ -195,7 +196,7 @@ async def test_put_answered_before_its_end() -> None:
         yield b"x"
         await asyncio.Event().wait()
 
-    server = await asyncio.start_server(hasty, "127.0.0.1", 0)
+    server = await asyncio.start_server(patient(hasty), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Client(f"http://127.0.0.1:{port}") as client:
         with pytest.raises(Interrupted, match="the server ended the upload"):
@@ -333,7 +334,7 @@ async def test_not_http() -> None:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    server = await asyncio.start_server(patient(greet), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Client(f"http://127.0.0.1:{port}") as client:
         with pytest.raises(Unreachable, match="does not speak HTTP"):
@@ -347,7 +348,7 @@ async def test_a_server_that_says_nothing() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
 
-    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    server = await asyncio.start_server(patient(hang_up), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Client(f"http://127.0.0.1:{port}") as client:
         with pytest.raises(Unreachable, match="gave no answer"):

@@ -118,7 +118,7 @@ def test_the_same_by_either_way(small: Daemon, case: Case) -> None:
 RESERVED = {
     "/help": 200, "/version": 200, "/health": 200, "/ready": 200, "/noscript": 200,
     "/robots.txt": 200, "/favicon.ico": 404, "/channels": 404, "/channels/a": 404,
-    "/upload/b": 405, "/files/c/d": 404, "/streams": 404,
+    "/upload/b": 405, "/files/c/d": 404, "/streams": 400,
 }  # fmt: skip
 
 

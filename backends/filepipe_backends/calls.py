@@ -9,27 +9,17 @@ Rule 2: a call whose caller was cancelled may still be running. It is kept as an
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from filepipe.errors import DiskFull, FilepipeError, StorageFailed, TooManyFiles
+from filepipe.errors import StorageFailed
+from filepipe.storage.system_calls import translated
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-def translated(error: OSError) -> FilepipeError:
-    """Say what happened without the path: a client may see it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskFull("disk full, try again later")
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return TooManyFiles("too many open files, try again later")
-    return StorageFailed(f"the storage failed: {error.strerror}")
-
 
 NO_FILE = -1
 """The descriptor of calls that need none."""

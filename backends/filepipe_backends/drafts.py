@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from filepipe.errors import ConfigError, StorageFailed
-from filepipe_backends.flushes import flush_folder
+from filepipe.storage.system_calls import flush_folder
 from filepipe_backends.objects import FOLDER, Place, exists, open_object
 from filepipe_backends.preallocation import reserve
 

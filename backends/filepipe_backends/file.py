@@ -16,14 +16,12 @@ from contextlib import suppress
 from typing import Any
 
 from filepipe.errors import ConfigError, StorageFailed
+from filepipe.storage.system_calls import write_all
 from filepipe_backends.calls import Calls, made
 from filepipe_backends.preallocation import reserve
 
 THREADS = 4
 """Enough to keep one disk busy; more only wait for each other."""
-
-IOV_MAX = os.sysconf("SC_IOV_MAX")
-"""So many buffers the kernel takes at once."""
 
 PREFIX = ".filepipe-"
 """How a file is called between its making and its unlinking, where O_TMPFILE does not exist."""
@@ -142,20 +140,8 @@ def _sweep(folder: str) -> None:
 def _write(fd: int, chunks: Sequence[bytes], offset: int, orphans: tuple[Future[Any], ...]) -> None:
     wait(orphans)
     try:
-        _write_all(fd, [memoryview(chunk) for chunk in chunks if chunk], offset)
+        write_all(fd, [memoryview(chunk) for chunk in chunks if chunk], offset)
     except OSError:
         with suppress(OSError):
             os.ftruncate(fd, offset)  # gives the blocks of half an append back to others
         raise
-
-
-def _write_all(fd: int, views: list[memoryview], offset: int) -> None:
-    first = 0
-    while first < len(views):
-        written = os.pwritev(fd, views[first : first + IOV_MAX], offset)
-        offset += written
-        while first < len(views) and written >= len(views[first]):
-            written -= len(views[first])
-            first += 1
-        if written:
-            views[first] = views[first][written:]

@@ -7,17 +7,10 @@ succeed with the bytes lost. So after the first failure every flush of the same 
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
-import os
 from collections.abc import Awaitable, Callable
 
 from filepipe.errors import StorageFailed
-
-_FULL = getattr(fcntl, "F_FULLFSYNC", None)
-"""Where `fsync` leaves the bytes in the cache of the drive (macOS), this does not."""
-
-_UNABLE = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY)
+from filepipe.storage.system_calls import flush_data, flush_file, flush_folder
 
 
 class Shared:
@@ -50,11 +43,11 @@ class Flushes:
 
     def data(self, fd: int) -> None:
         """Make the bytes of a file durable, and as much about it as is needed to read them."""
-        self._once(_flush_data, fd)
+        self._once(flush_data, fd)
 
     def file(self, fd: int) -> None:
         """Make a file durable."""
-        self._once(_flush, fd)
+        self._once(flush_file, fd)
 
     def folder(self, fd: int) -> None:
         """Make the names in a folder durable, where its file system can."""
@@ -68,34 +61,6 @@ class Flushes:
         except OSError:
             self._failed = True
             raise
-
-
-def flush_folder(fd: int) -> None:
-    """Make the names in a folder durable; nothing where the file system has no such call."""
-    try:
-        _flush(fd)
-    except OSError as error:
-        if error.errno not in _UNABLE:
-            raise
-
-
-def _flush_data(fd: int) -> None:
-    if _FULL is None:
-        os.fdatasync(fd)
-    else:
-        _flush(fd)
-
-
-def _flush(fd: int) -> None:
-    if _FULL is not None:
-        try:
-            fcntl.fcntl(fd, _FULL)
-        except OSError as error:
-            if error.errno not in _UNABLE:
-                raise
-        else:
-            return
-    os.fsync(fd)
 
 
 def _forgive(task: asyncio.Task[None]) -> None:

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from filepipe.errors import ConfigError, FilepipeError, NotFound, StorageFailed
 from filepipe.storage.interface import Traits
+from filepipe.storage.system_calls import translated
 from filepipe_backends import drafts, objects
-from filepipe_backends.calls import Calls, made, translated
+from filepipe_backends.calls import Calls, made
 from filepipe_backends.flushes import Flushes, Shared
 from filepipe_backends.objects import Place
 from filepipe_backends.publication import Wish, publish

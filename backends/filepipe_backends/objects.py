@@ -12,7 +12,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from filepipe_backends.flushes import Flushes, flush_folder
+from filepipe.storage.system_calls import flush_folder
+from filepipe_backends.flushes import Flushes
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 """How a folder is opened."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from filepipe.errors import FilepipeError
-from filepipe_backends.calls import translated
+from filepipe.storage.system_calls import translated
 from filepipe_backends.s3_bucket import Bucket
 from filepipe_backends.s3_names import Names
 from filepipe_backends.s3_notes import Note, Notes

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from filepipe.errors import DiskFull, FilepipeError, StorageFailed, TooManyFiles
-
-_FULL = getattr(fcntl, "F_FULLFSYNC", None)
-"""Where `fsync` leaves the bytes in the cache of the drive (macOS), this does not."""
+from filepipe.storage import system_calls
 
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -39,13 +34,7 @@ class Disk:
     def write(self, fd: int, chunks: Sequence[bytes], offset: int) -> None:
         """Write every byte of the chunks at `offset`."""
         views = [memoryview(chunk) for chunk in chunks if chunk]
-        while views:
-            written = os.pwritev(fd, views, offset)
-            offset += written
-            while views and written >= len(views[0]):
-                written -= len(views.pop(0))
-            if written:
-                views[0] = views[0][written:]
+        system_calls.write_all(fd, views, offset)
 
     def cut(self, fd: int, size: int) -> None:
         """Drop what is at `size` and behind it."""
@@ -53,13 +42,7 @@ class Disk:
 
     def flush(self, fd: int) -> None:
         """Return when what was written and cut before is on the disk."""
-        if _FULL is None:
-            os.fdatasync(fd)
-            return
-        try:
-            fcntl.fcntl(fd, _FULL)
-        except OSError:  # a file system that does not know it
-            os.fsync(fd)
+        system_calls.flush_data(fd)
 
     def remove(self, path: Path) -> None:
         """Remove a name; one that is gone is fine."""
@@ -70,15 +53,6 @@ class Disk:
         """Return when the names that were made and removed in a folder are on the disk."""
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.fsync(fd)
+            system_calls.flush_file(fd)
         finally:
             os.close(fd)
-
-
-def translated(error: OSError) -> FilepipeError:
-    """Say what happened without the path: a client may see it."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return DiskFull("disk full, try again later")
-    if error.errno in (errno.EMFILE, errno.ENFILE):
-        return TooManyFiles("too many open files, try again later")
-    return StorageFailed(f"the storage failed: {error.strerror}")

@@ -21,7 +21,7 @@ from pathlib import Path
 from zlib import crc32
 
 from filepipe.errors import FilepipeError, StorageFailed
-from filepipe.journal.disk import Disk, translated
+from filepipe.journal.disk import Disk
 from filepipe.journal.frames import (
     Birth,
     Damaged,
@@ -33,6 +33,7 @@ from filepipe.journal.frames import (
     write_birth,
     write_frame,
 )
+from filepipe.storage.system_calls import translated
 
 DATA, INDEX = ".data", ".index"
 

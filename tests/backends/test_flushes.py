@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from filepipe.errors import DiskFull, FilepipeError, StorageFailed
+from filepipe.storage import system_calls
 from filepipe.storage.interface import Draft, Shelf
 from filepipe.testing import opened
-from filepipe_backends import flushes
 from filepipe_backends.flushes import Flushes
 from tests.backends.conftest import Failing
 
@@ -154,7 +154,7 @@ def test_a_drive_that_keeps_bytes_in_its_cache(
         if code := next(codes):
             raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(flushes, "_FULL", 51)
+    monkeypatch.setattr(system_calls, "_FULL", 51)
     monkeypatch.setattr(fcntl, "fcntl", full)
     synced = Failing(monkeypatch, "fsync", errno.EIO, times=0)
     data = Failing(monkeypatch, "fdatasync", errno.EIO, times=0)

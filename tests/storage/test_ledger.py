@@ -96,10 +96,10 @@ class Disk:
         self.full = False
         self.reserved = {}  # inode → expected size
         self.system_open, file._open = file._open, self.open
-        self.system_write, file._write_all = file._write_all, self.write
+        self.system_write, file.write_all = file.write_all, self.write
 
     def remove(self):
-        file._open, file._write_all = self.system_open, self.system_write
+        file._open, file.write_all = self.system_open, self.system_write
         shutil.rmtree(self.folder)
 
     def files(self):

@@ -21,7 +21,7 @@ BLOCK = 32 * 1024
 """Bytes of a log in one event at most."""
 
 
-async def send_events(
+async def send_log_events(
     pumps: Pumps,
     request: web.BaseRequest,
     follower: Follower,
@@ -30,13 +30,23 @@ async def send_events(
     text: bool,
 ) -> web.StreamResponse:
     """Answer with the follower's bytes as events; a failure cuts the connection."""
+    return await send_events(pumps, request, headers, _events(follower, text=text))
+
+
+async def send_events(
+    pumps: Pumps,
+    request: web.BaseRequest,
+    headers: dict[str, str],
+    source: AsyncGenerator[bytes, None],
+) -> web.StreamResponse:
+    """Answer with what `source` makes, event by event; a failure cuts the connection."""
     response = web.StreamResponse(headers=headers)
     try:
         with pumps.counted("out"), pumps.watch_follower() as stall:
             stall.begin()
             await response.prepare(request)
             stall.end()
-            async with contextlib.aclosing(_events(follower, text=text)) as events:
+            async with contextlib.aclosing(source) as events:
                 async for event in events:
                     stall.begin()
                     await response.write(event)

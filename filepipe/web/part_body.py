@@ -11,7 +11,7 @@ from aiohttp import web
 from filepipe.channels.upload_placing import Placed
 from filepipe.errors import Unavailable
 from filepipe.relay.moves import Gauge, Intake
-from filepipe.web.pumps import Pumps, body_of, give_back
+from filepipe.web.pumps import Pumps, give_back
 
 
 class PartBody:
@@ -46,16 +46,10 @@ class PartBody:
         request = self._request
         return self._pumps.plane.takes(request.transport, request.content_length)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The chunks. Raises `Stalled`, `BadRequest` when the framing is wrong."""
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The chunks. Raises as `Pumps.body`."""
         self._release()
-        with self._pumps.watch_sender() as watch:
-            watch.begin()
-            async for chunk in body_of(self._request):
-                watch.end()
-                self._pumps.count_in(self._request, len(chunk))
-                yield chunk
-                watch.begin()
+        return self._pumps.body(self._request)
 
     def can_place(self, size: int) -> bool:
         """Whether the kernel can write it: as long as it says, and not small, not over TLS."""

@@ -114,6 +114,19 @@ class Pumps:
         finally:
             self._statistics.transfers[direction, outcome] += 1
 
+    async def body(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
+        """The body for whoever keeps it elsewhere, counted, from a sender who may not be silent.
+
+        Raises `Stalled`, `TooLarge`, and `BadRequest` when the framing is wrong.
+        """
+        with self.watch_sender() as watch:
+            watch.begin()
+            async for chunk in body_of(request):
+                watch.end()
+                self.count_in(request, len(chunk))
+                yield chunk
+                watch.begin()
+
     async def receive_here(
         self, request: web.BaseRequest, writer: Writer, body: AsyncIterator[bytes]
     ) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 
 from aiohttp import web
 
 from filepipe.channels.log import Log
 from filepipe.channels.state import State
-from filepipe.errors import FilepipeError
 from filepipe.protocols.appending import EVENTS
 from filepipe.protocols.events import ENCODING, HEARTBEAT, is_text
 from filepipe.protocols.stream_events import (
@@ -20,9 +18,9 @@ from filepipe.protocols.stream_events import (
     whole_characters,
 )
 from filepipe.protocols.stream_values import array_of
-from filepipe.web.events import BLOCK, SILENCE
+from filepipe.web.events import BLOCK, SILENCE, send_events
 from filepipe.web.exchange import EXCHANGE
-from filepipe.web.pumps import Pumps, cut
+from filepipe.web.pumps import Pumps
 from filepipe.web.stream_looks import exactly, head_of, is_json, news, next_cursor, whole_lines
 
 LIFETIME = 60.0
@@ -46,32 +44,7 @@ async def send_stream_events(
     headers["X-Request-Id"] = request[EXCHANGE].id
     if not is_text(log.meta.content_type):
         headers[ENCODING] = "base64"
-    response = web.StreamResponse(headers=headers)
-    try:
-        await _pump(pumps, request, response, _events(log, start, known, lifetime))
-    except (FilepipeError, ConnectionError):
-        cut(request, framed=request.version >= (1, 1))
-    return response
-
-
-async def _pump(
-    pumps: Pumps,
-    request: web.BaseRequest,
-    response: web.StreamResponse,
-    source: AsyncGenerator[bytes, None],
-) -> None:
-    with pumps.counted("out"), pumps.watch_follower() as stall:
-        stall.begin()
-        await response.prepare(request)
-        stall.end()
-        async with contextlib.aclosing(source) as events:
-            async for event in events:
-                stall.begin()
-                await response.write(event)
-                stall.end()
-                pumps.count_out(request, len(event))
-        stall.begin()
-        await response.write_eof()
+    return await send_events(pumps, request, headers, _events(log, start, known, lifetime))
 
 
 async def _events(

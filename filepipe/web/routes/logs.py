@@ -44,10 +44,9 @@ from filepipe.ranges import content_range, parse_range
 from filepipe.web import refusals
 from filepipe.web.bodies import check_expectation, invite, length_of
 from filepipe.web.context import Context
-from filepipe.web.events import send_events
+from filepipe.web.events import send_log_events
 from filepipe.web.exchange import EXCHANGE
 from filepipe.web.fields import joined
-from filepipe.web.pumps import body_of
 from filepipe.web.routes import pipes
 from filepipe.web.user_content import refuse_service_worker
 
@@ -128,14 +127,7 @@ async def _append_whole(
     if request.content_length and log.state is State.FINISHED and mark is None:
         raise LogClosed(log.size)
     await invite(request)
-    chunks = []
-    with context.pumps.watch_sender() as watch:
-        watch.begin()
-        async for chunk in body_of(request):
-            watch.end()
-            context.pumps.count_in(request, len(chunk))
-            chunks.append(chunk)
-            watch.begin()
+    chunks = [chunk async for chunk in context.pumps.body(request)]
     if log.session is not None:
         raise WriterPresent("somebody else is appending to this log")
     data = b"".join(chunks)
@@ -224,4 +216,4 @@ async def _follow_events(
         headers[ENCODING] = "base64"
     with Follower(log, start) as follower:
         log.was_read()
-        return await send_events(context.pumps, request, follower, headers, text=text)
+        return await send_log_events(context.pumps, request, follower, headers, text=text)

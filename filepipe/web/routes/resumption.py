@@ -109,12 +109,8 @@ async def _go_on(
         return
     # its sender did not get our answer
     await invite(request)
-    with context.pumps.watch_sender() as watch:
-        watch.begin()
-        async for chunk in body_of(request):
-            watch.end()
-            context.pumps.count_in(request, len(chunk))
-            watch.begin()
+    async for _chunk in context.pumps.body(request):
+        pass
 
 
 async def _take(

@@ -49,7 +49,6 @@ from filepipe.protocols.streams import (
 from filepipe.web import refusals
 from filepipe.web.bodies import check_expectation, invite
 from filepipe.web.context import Context
-from filepipe.web.pumps import body_of
 from filepipe.web.routes import pages, stream_reads
 from filepipe.web.stream_looks import end_of, find, is_json, tail_of, type_of
 from filepipe.web.user_content import refuse_service_worker
@@ -302,18 +301,13 @@ async def _body(context: Context, request: web.BaseRequest) -> AsyncIterator[byt
     try:
         _check_size(request.content_length or 0)
         await invite(request)
-        with context.pumps.watch_sender() as watch:
-            watch.begin()
-            async for chunk in body_of(request):
-                watch.end()
-                context.pumps.count_in(request, len(chunk))
-                _check_size(held + len(chunk))
-                held += len(chunk)
-                chunks.append(chunk)
-                if held > taken + _SMALL:  # a full memory refuses no small append
-                    memory.take(held - taken)
-                    taken = held
-                watch.begin()
+        async for chunk in context.pumps.body(request):
+            _check_size(held + len(chunk))
+            held += len(chunk)
+            chunks.append(chunk)
+            if held > taken + _SMALL:  # a full memory refuses no small append
+                memory.take(held - taken)
+                taken = held
         yield b"".join(chunks)
     finally:
         memory.give(taken)

@@ -112,10 +112,16 @@ class Connection(web.RequestHandler):
         if not self.busy and self._head_timer is None:
             self._start_head_timer()
         super().data_received(data)
-        if self._request is not None and self._messages and not self._request.content.is_eof():
-            # Nothing can follow a body that is not whole but what the parser says of its framing,
-            # and that aiohttp keeps to itself until the handler has ended.
-            self._request.content.set_exception(web.RequestPayloadError("the framing is broken"))
+        if self._request is not None:
+            self._check_body(self._request)
+
+    def _check_body(self, request: web.BaseRequest) -> None:
+        """Nothing can follow a body that is not whole but what the parser says of its framing.
+
+        That aiohttp keeps to itself until the handler has ended.
+        """
+        if self._messages and not request.content.is_eof():
+            request.content.set_exception(web.RequestPayloadError("the framing is broken"))
 
     def set_parser(self, parser: Any, data_received_cb: Callable[[], None] | None = None) -> None:
         """What is received from here on is another protocol's, behind our sieve."""
@@ -132,6 +138,7 @@ class Connection(web.RequestHandler):
         self._request = request
         self.busy = True
         self._stop_head_timer()
+        self._check_body(request)  # the parser may have been faster than the handler
 
     def end_request(self) -> None:
         """The answer is out."""

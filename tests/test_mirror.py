@@ -45,7 +45,6 @@ ELSEWHERE = {
     "filepipe/web/access_log.py": "tests/logs/test_requests.py",
     "filepipe/web/appender.py": "tests/scenarios/httpfstream/test_fstream_append.py",
     "filepipe/web/auto.py": "tests/scenarios/auto/test_auto_reserved.py",
-    "filepipe/web/connection.py": "tests/scenarios/guard/test_guard_framing.py",
     "filepipe/web/context.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/web/entry.py": "tests/scenarios/guard/test_guard_framing.py",
     "filepipe/web/events.py": "tests/scenarios/logs/test_logs_follow.py",

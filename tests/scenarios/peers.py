@@ -28,6 +28,25 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def request(
+    daemon: Daemon,
+    listener: int,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """One request on a connection of its own: status, fields and body of its answer."""
+    host, _, port = daemon.addresses[listener].rpartition(":")
+    line = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=30)
+    try:
+        line.request(method, path, body, headers or {})
+        answer = line.getresponse()
+        return answer.status, answer.headers, answer.read()
+    finally:
+        line.close()
+
+
 class Peer:
     """One connection."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Daemon, eventually
-from tests.scenarios.resumable.peer import MIB, Client, body_of
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import Client
 from tests.scenarios.uploads.api import ENVIRONMENT, Api
 
 Start = Callable[..., Daemon]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Daemon
-from tests.scenarios.resumable.peer import MIB, Client
+from tests.scenarios.peers import MIB
+from tests.scenarios.resumable.peer import Client
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-import random
 import re
 import socket
 import struct
@@ -16,7 +15,6 @@ from typing import Any
 
 from tests.conftest import Daemon
 
-MIB = 1024 * 1024
 PARTIAL = "application/partial-upload"
 PROBLEMS = "https://iana.org/assignments/http-problem-types#"
 
@@ -27,11 +25,6 @@ _numbers = itertools.count(1)
 def fresh_key() -> str:
     """The path of a key that no other test has used."""
     return f"/resumable-{next(_numbers)}"
-
-
-def body_of(size: int, seed: int = 1) -> bytes:
-    """Bytes of which no two stretches are alike."""
-    return random.Random(seed).randbytes(size)
 
 
 @dataclass(frozen=True)

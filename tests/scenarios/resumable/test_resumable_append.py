@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.resumable.peer import MIB, PARTIAL, Client, body_of, fresh_key, get
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import PARTIAL, Client, fresh_key, get
 
 COMPLETE_PROBLEM = (6, 7, 8)
 """Versions with a problem type for what is complete already."""

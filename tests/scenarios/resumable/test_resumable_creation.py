@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.conftest import Daemon, eventually
-from tests.scenarios.resumable.peer import MIB, Client, body_of, fresh_key, get
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import Client, fresh_key, get
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])

@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 from tests.conftest import curl_command, eventually
-from tests.scenarios.resumable.peer import MIB, Client, body_of, fresh_key, get
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import Client, fresh_key, get
 
 PAGE = (Path(__file__).parents[3] / "docs/reference/resumable.md").read_text()
 SCRIPT = re.findall(r"^```sh\n(.*?)\n```$", PAGE, re.MULTILINE | re.DOTALL)

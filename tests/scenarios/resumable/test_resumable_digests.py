@@ -7,7 +7,8 @@ import hashlib
 
 import pytest
 
-from tests.scenarios.resumable.peer import Client, body_of, fresh_key, get
+from tests.scenarios.peers import body_of
+from tests.scenarios.resumable.peer import Client, fresh_key, get
 
 
 def field(body: bytes, algorithm: str = "sha-256") -> str:

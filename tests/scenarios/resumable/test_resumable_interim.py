@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import curl, eventually
-from tests.scenarios.resumable.peer import MIB, PARTIAL, Client, body_of, fresh_key, get
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import PARTIAL, Client, fresh_key, get
 
 
 def test_it_comes_before_the_answer(each: Client) -> None:

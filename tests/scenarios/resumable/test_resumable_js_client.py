@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.resumable.peer import MIB, Client, body_of, fresh_key, get
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import Client, fresh_key, get
 from tests.scenarios.tus import js_client
 from tests.scenarios.tus.cutting import cutting
 from tests.scenarios.tus.js_client import Run

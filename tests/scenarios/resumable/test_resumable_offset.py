@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import eventually
-from tests.scenarios.resumable.peer import MIB, Client, fresh_key, get
+from tests.scenarios.peers import MIB
+from tests.scenarios.resumable.peer import Client, fresh_key, get
 
 
 def test_how_far_it_is(each: Client) -> None:

@@ -7,7 +7,8 @@ import hashlib
 import pytest
 
 from tests.conftest import eventually
-from tests.scenarios.resumable.peer import MIB, PARTIAL, Client, Line, body_of, fresh_key, get
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import PARTIAL, Client, Line, fresh_key, get
 
 
 def reading(client: Client, path: str, *fields: str) -> Line:

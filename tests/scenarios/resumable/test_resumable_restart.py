@@ -7,7 +7,8 @@ import signal
 from collections.abc import Callable
 
 from tests.conftest import Daemon, eventually, read_all
-from tests.scenarios.resumable.peer import MIB, PARTIAL, Client, body_of, get
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import PARTIAL, Client, get
 
 Restart = Callable[..., Daemon]
 

@@ -6,16 +6,8 @@ import hashlib
 import threading
 
 from tests.conftest import eventually
-from tests.scenarios.resumable.peer import (
-    MIB,
-    PARTIAL,
-    Client,
-    Line,
-    Reply,
-    body_of,
-    fresh_key,
-    get,
-)
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.resumable.peer import PARTIAL, Client, Line, Reply, fresh_key, get
 
 
 def sending(client: Client, location: str, path: str, body: bytes, offset: int = 0) -> Line:

@@ -6,7 +6,9 @@ import pytest
 
 from filepipe.protocols.tus import ALGORITHMS
 from tests.conftest import read_until
-from tests.scenarios.tus.wire import CHUNK, KEY, Wire, body_of, checksum, following, fresh, metadata
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import body_of
+from tests.scenarios.tus.wire import CHUNK, KEY, Wire, checksum, following, metadata
 
 DATA = body_of(200_000)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scenarios.tus.wire import CHUNK, Reply, Upload, Wire, body_of, fresh, metadata
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import body_of
+from tests.scenarios.tus.wire import CHUNK, Reply, Upload, Wire, metadata
 
 ONE, TWO = body_of(3000, 1), body_of(5000, 2)
 UNKNOWN = "0123456789abcdef0123456789abcdef"

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Daemon, eventually, read_all, read_until
-from tests.scenarios.tus.wire import ENVIRONMENT, LISTENERS, Upload, Wire, body_of, fresh, metadata
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.tus.wire import ENVIRONMENT, LISTENERS, Upload, Wire, metadata
 
-MIB = 1024 * 1024
 DATA = body_of(3 * MIB)
 
 

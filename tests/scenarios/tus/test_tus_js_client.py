@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import MIB, body_of
 from tests.scenarios.tus import js_client
 from tests.scenarios.tus.cutting import cutting
 from tests.scenarios.tus.js_client import Run
-from tests.scenarios.tus.wire import KEY, Upload, Wire, body_of, fresh
+from tests.scenarios.tus.wire import KEY, Upload, Wire
 
-MIB = 1024 * 1024
 DATA = body_of(4 * MIB)
 
 

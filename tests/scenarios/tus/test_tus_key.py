@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import curl, eventually
-from tests.scenarios.tus.wire import KEY, Upload, Wire, body_of, following, fresh, metadata
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.tus.wire import KEY, Upload, Wire, following, metadata
 
-MIB = 1024 * 1024
 DATA = body_of(2 * MIB)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import Daemon, eventually, read_until
-from tests.scenarios.tus.wire import ENVIRONMENT, LISTENERS, Upload, Wire, fresh, metadata
+from tests.scenarios.mount import fresh
+from tests.scenarios.tus.wire import ENVIRONMENT, LISTENERS, Upload, Wire, metadata
 
 SETTINGS = (
     "--idle-timeout", "0.3", "--max-uploads", "3", "--max-disk", "4M", "--max-body-size", "1000",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import read_until
-from tests.scenarios.tus.wire import CHUNK, KEY, VERSION, Wire, body_of, fresh, metadata
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import body_of
+from tests.scenarios.tus.wire import CHUNK, KEY, VERSION, Wire, metadata
 
 DATA = body_of(1000)
 UNKNOWN = "0123456789abcdef0123456789abcdef"

@@ -8,20 +8,19 @@ import pytest
 
 from tests.between import Between
 from tests.conftest import Daemon
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import MIB, body_of
 from tests.scenarios.tus.wire import (
     ENVIRONMENT,
     LISTENERS,
     Upload,
     Wire,
-    body_of,
     checksum,
     following,
-    fresh,
     metadata,
 )
 from tests.smbd import Smbd, need
 
-MIB = 1024 * 1024
 DATA = body_of(2 * MIB)
 
 

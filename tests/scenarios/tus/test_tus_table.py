@@ -8,7 +8,9 @@ import pytest
 
 from filepipe.protocols import tus
 from tests.conftest import read_all, read_until
-from tests.scenarios.tus.wire import CHUNK, KEY, VERSION, Upload, Wire, body_of, fresh, metadata
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import body_of
+from tests.scenarios.tus.wire import CHUNK, KEY, VERSION, Upload, Wire, metadata
 
 DATA = body_of(1000)
 UNKNOWN = "0123456789abcdef0123456789abcdef"

@@ -9,10 +9,11 @@ import pytest
 from tusclient.client import TusClient
 from tusclient.exceptions import TusCommunicationError, TusUploadFailed
 
+from tests.scenarios.mount import fresh
+from tests.scenarios.peers import MIB, body_of
 from tests.scenarios.tus.cutting import cutting
-from tests.scenarios.tus.wire import KEY, Wire, body_of, fresh
+from tests.scenarios.tus.wire import KEY, Wire
 
-MIB = 1024 * 1024
 DATA = body_of(3 * MIB)
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.client
-import itertools
 import json
-import random
 import socket
 import subprocess
 from base64 import b64encode
@@ -19,24 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import Daemon, start_curl
+from tests.scenarios.peers import request
 
 KEY = "an-api-key-of-thirty-two-bytes-or-more"
 CHUNK = "application/offset+octet-stream"
 LISTENERS = ("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0=files")
 ENVIRONMENT = {"API_KEY": KEY}
 VERSION = {"Tus-Resumable": "1.0.0"}
-
-_numbers = itertools.count(1)
-
-
-def fresh(word: str) -> str:
-    """A name that no other test has used."""
-    return f"{word}-{next(_numbers)}"
-
-
-def body_of(size: int, seed: int = 1) -> bytes:
-    """Bytes of which no two stretches are alike."""
-    return random.Random(seed).randbytes(size)
 
 
 def metadata(**values: str | bytes) -> dict[str, str]:
@@ -194,13 +180,7 @@ class Wire:
         headers: dict[str, str] | None = None,
     ) -> Reply:
         """One request on a connection of its own, with no fields but those in `headers`."""
-        line = http.client.HTTPConnection(*self.address, timeout=30)
-        try:
-            line.request(method, path, body, headers or {})
-            answer = line.getresponse()
-            return Reply(answer.status, answer.headers, answer.read())
-        finally:
-            line.close()
+        return Reply(*request(self.daemon, self.listener, method, path, body, headers))
 
     def ask(
         self,

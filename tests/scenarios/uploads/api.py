@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import itertools
 import json
-import random
 from dataclasses import dataclass, field
 from http.client import HTTPMessage
 from typing import Any
 
 from tests.conftest import Daemon
+from tests.scenarios.peers import request
 
-MIB = 1024 * 1024
 KEY = "an-api-key-of-thirty-two-bytes-or-more"
 SECRET = "a-jwt-secret-of-thirty-two-bytes-or-so"
 LISTENERS = ("--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0=uploads")
@@ -25,16 +22,6 @@ _numbers = itertools.count(1)
 def fresh_name() -> str:
     """A file name that no other test has used."""
     return f"file-{next(_numbers)}.bin"
-
-
-def body_of(size: int, seed: int = 1) -> bytes:
-    """Bytes of which no two stretches are alike."""
-    return random.Random(seed).randbytes(size)
-
-
-def sha(data: bytes) -> str:
-    """Their SHA-256 as hex."""
-    return hashlib.sha256(data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -137,14 +124,8 @@ class Api:
         headers: dict[str, str] | None = None,
     ) -> Reply:
         """One request on a connection of its own, with no credential but those in `headers`."""
-        host, _, port = self.daemon.addresses[self.listener].rpartition(":")
-        line = http.client.HTTPConnection(host, int(port), timeout=30)
-        try:
-            line.request(method, self.base + path, body, headers or {})
-            answer = line.getresponse()
-            return Reply(answer.status, answer.headers, answer.read())
-        finally:
-            line.close()
+        path = self.base + path
+        return Reply(*request(self.daemon, self.listener, method, path, body, headers))
 
     def ask(
         self,

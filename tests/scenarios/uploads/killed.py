@@ -16,7 +16,8 @@ from typing import Protocol
 from botocore.exceptions import ClientError
 
 from tests.conftest import Daemon, eventually
-from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, MIB, Api, Made, Reply, sha
+from tests.scenarios.peers import MIB, sha
+from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, Api, Made, Reply
 from tests.scenarios.uploads.test_uploads_s3 import Bucket
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 
 from tests.conftest import read_until
-from tests.scenarios.uploads.api import KEY, MIB, Api, Made, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import KEY, Api, Made
 
 BODY = body_of(3 * MIB)
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from tests.conftest import curl
-from tests.scenarios.uploads.api import KEY, MIB, Api, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import KEY, Api
 
 SCRIPT = r"""
 set -eu

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually, read_until
-from tests.scenarios.uploads.api import MIB, Api, body_of, fresh_name, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import Api, fresh_name
 from tests.scenarios.uploads.test_uploads_parts import head
 from tests.scenarios.uploads.test_uploads_status import DATE
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.scenarios.uploads.api import KEY, MIB, Api, body_of, fresh_name
+from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.uploads.api import KEY, Api, fresh_name
 
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.s3 import S3
-from tests.scenarios.uploads.api import body_of, sha
+from tests.scenarios.peers import body_of, sha
 from tests.scenarios.uploads.killed import (
     Cancelling,
     Client,

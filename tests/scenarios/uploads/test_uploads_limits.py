@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import eventually, read_until
-from tests.scenarios.uploads.api import MIB, Api, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import Api
 from tests.scenarios.uploads.conftest import Launch
 from tests.scenarios.uploads.test_uploads_parts import head
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import eventually, read_until
-from tests.scenarios.uploads.api import MIB, SECRET, Api, Made, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import SECRET, Api, Made
 
 BODY = body_of(2 * MIB + MIB // 2)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Daemon, eventually, read_all, read_until
-from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, MIB, Api, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import ENVIRONMENT, LISTENERS, Api
 from tests.scenarios.uploads.conftest import Launch
 from tests.scenarios.uploads.test_uploads_parts import head
 

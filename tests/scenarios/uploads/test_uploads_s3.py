@@ -16,7 +16,8 @@ from botocore.session import get_session
 from tests.conftest import Daemon, eventually
 from tests.s3 import ACCOUNT, BUCKET, S3, SECRET
 from tests.s3_proxy import Kind, Proxy, proxied
-from tests.scenarios.uploads.api import ENVIRONMENT, KEY, LISTENERS, MIB, Api, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import ENVIRONMENT, KEY, LISTENERS, Api
 
 BODY = body_of(11 * MIB)
 LOCAL = ("--allowed-backends", "s3,local")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scenarios.uploads.api import MIB, Api, body_of, fresh_name, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import Api, fresh_name
 from tests.scenarios.uploads.sdk import GENERATIONS, Failed, First
 
 BODY = body_of(3 * MIB + 120)

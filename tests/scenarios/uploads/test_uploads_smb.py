@@ -13,8 +13,9 @@ import pytest
 from tests import smbd
 from tests.between import Between
 from tests.conftest import Daemon, eventually, read_until
+from tests.scenarios.peers import MIB, body_of, sha
 from tests.scenarios.resumable.peer import PARTIAL, Client, get
-from tests.scenarios.uploads.api import ENVIRONMENT, KEY, LISTENERS, MIB, Api, Made, body_of, sha
+from tests.scenarios.uploads.api import ENVIRONMENT, KEY, LISTENERS, Api, Made
 from tests.scenarios.uploads.conftest import Launch
 from tests.smbd import Smbd
 

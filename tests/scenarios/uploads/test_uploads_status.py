@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from tests.scenarios.uploads.api import MIB, Api, body_of, sha
+from tests.scenarios.peers import MIB, body_of, sha
+from tests.scenarios.uploads.api import Api
 
 BODY = body_of(2 * MIB + MIB // 2)
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

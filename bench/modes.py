@@ -169,4 +169,18 @@ MODES = (
         ours=UPLOADS,
         asked=True,
     ),
+    Mode(
+        "append",
+        "Messages of 1 KiB appended over a WebSocket, 64 in flight, acknowledged when on the disk, "
+        "beside a loop that writes 64 KiB and flushes it",
+        ("-mode", "append", "-c", "64", "-bare", "{dir}"),
+        (
+            Metric("messages_per_s", "messages/s", 0),
+            Metric("cpu_us_per_message", "CPU µs per message", 1),
+            Metric("per_answer", "messages per answer", 1),
+            Metric("bare_per_s", "loop/s", 0),
+            Metric("over_bare", "÷ loop", 2),
+        ),
+        asked=True,
+    ),
 )

@@ -24,7 +24,7 @@ type options struct {
 	size                             int64
 	readers, count, workers, senders int
 	chunked, keepalive, verify       bool
-	apiKey, fsync, dd                string
+	apiKey, fsync, dd, bare          string
 	timeout                          time.Duration
 
 	deadline time.Time
@@ -51,6 +51,7 @@ var modes = map[string]mode{
 	"tus":      {run: tus, size: 1 << 30},
 	"parts":    {run: parts, size: 50 << 20, count: 8},
 	"complete": {run: complete, size: 50 << 20, count: 8},
+	"append":   {run: appending, size: 1 << 10, count: 100000},
 }
 
 func modeNames() string {
@@ -69,8 +70,8 @@ func parseOptions() options {
 	flag.StringVar(&o.mode, "mode", "stream", modeNames())
 	flag.Int64Var(&o.size, "size", 0, "bytes of a body or part (0: 1 GiB where one is moved, 50 MiB a part, else 1024)")
 	flag.IntVar(&o.readers, "readers", 0, "readers of the key (0: 1 in stream, 8 in stuck)")
-	flag.IntVar(&o.count, "n", 0, "pairs, readers in idle and waiting, parts (0: 6000, 500, 5000, 8)")
-	flag.IntVar(&o.workers, "c", 16, "pairs or parts that run at once")
+	flag.IntVar(&o.count, "n", 0, "pairs, readers in idle and waiting, parts, messages (0: 6000, 500, 5000, 8, 100000)")
+	flag.IntVar(&o.workers, "c", 16, "pairs or parts that run at once, messages in flight")
 	flag.IntVar(&o.senders, "senders", 500, "of the readers in waiting, how many are sent to")
 	flag.StringVar(&o.method, "method", "PUT", "the writer's method")
 	flag.StringVar(&o.prefix, "prefix", "/", "the path before the key")
@@ -82,6 +83,7 @@ func parseOptions() options {
 	flag.StringVar(&o.apiKey, "apikey", "", "the API key of uploads")
 	flag.StringVar(&o.fsync, "fsync", "", "sync what is below this folder before tus has its time")
 	flag.StringVar(&o.dd, "dd", "", "write the same as parts with dd in this folder, besides")
+	flag.StringVar(&o.bare, "bare", "", "write the same as append in this folder, besides")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "the whole run may take this long")
 	flag.Parse()
 	return o

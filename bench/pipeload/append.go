@@ -166,6 +166,7 @@ func appending(o options) (result, error) {
 		out["over_bare"] = rate * 2 / (bare + again)
 	}
 	if o.verify {
+		o.size = body.size
 		return out, o.readBack(path)
 	}
 	return out, nil

@@ -186,6 +186,30 @@ def test_a_part_of_another_size_is_refused(load: Load, uploads: tuple[int, int])
     assert "the server wants 2 parts" in line["error"]
 
 
+def test_appended_messages_are_counted(load: Load, daemon: tuple[int, int], tmp_path: Path) -> None:
+    """All are acknowledged, no answer tells of none, and the log has their bytes."""
+    port, pid = daemon
+    words = ["-mode", "append", "-n", "2000", "-c", "64", "-bare", str(tmp_path), "-verify"]
+    status, line = load(port, "-pid", str(pid), *words)
+    assert "error" not in line
+    assert status == 0
+    assert line["messages"] == 2000
+    assert 1 <= line["per_answer"] <= 64
+    assert line["over_bare"] > 0
+    assert line["peak_kib"] > 1000
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refused_handshake_is_no_measurement(
+    load: Load, answering: Callable[[bytes], int]
+) -> None:
+    """Its status is told."""
+    refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
+    status, line = load(answering(refusal), "-mode", "append")
+    assert status == 1
+    assert "the handshake got status 403" in line["error"]
+
+
 def test_idle_counts_memory_of_waiting_readers(load: Load, daemon: tuple[int, int]) -> None:
     """Readers of keys that nobody writes wait, and each has its price in KiB."""
     port, pid = daemon

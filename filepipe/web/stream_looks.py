@@ -1,6 +1,7 @@
 """What is to be seen of a stream: its type and its end, whole lines of it, and that there is more.
 
-Of JSON only whole lines are read; the last one of a closed stream is whole as it is.
+Of JSON only whole lines are read; the last one of a closed stream is whole as it is, and one that
+is too long comes in pieces, each as if it were a line.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
 from filepipe.errors import Conflict, Draining, Gone, NotFound
 from filepipe.keys import Key
+from filepipe.protocols.stream_events import TORN, whole_characters
 from filepipe.protocols.streams import CURSOR_JITTER, JSON, OCTETS, cursor, essence, write_offset
 from filepipe.web.context import Context
 from filepipe.web.routes import pipes
@@ -21,7 +23,7 @@ LINES = 128 * 1024
 """Bytes of JSON in one answer, but for a value that is larger alone."""
 
 LONGEST_LINE = 32 * 1024 * 1024
-"""Bytes of a line beyond which it cannot be read as a value."""
+"""Bytes of a line, or of one of its pieces, at most; appends here make no longer ones."""
 
 _DIALECT = pipes.Dialect(retention=Retention(after_end=0.0), names_from_key=True, raw_names=False)
 
@@ -66,14 +68,25 @@ async def tail_of(log: Log) -> int:
     end = log.size
     if not is_json(log) or log.state is State.FINISHED:
         return end
+    return await _line_start(log, end)
+
+
+async def is_handed_out(log: Log, offset: int) -> bool:
+    """Whether a reader of JSON may have been told to go on here."""
+    return not offset or await _line_start(log, offset) == offset
+
+
+async def _line_start(log: Log, end: int) -> int:
+    """Where the line begins in which `end` is; `end` itself if a piece of a line may end there."""
     start = end
-    while start > max(0, end - LONGEST_LINE):
-        first = max(0, start - LINES)
+    lowest = end - (LONGEST_LINE - TORN)
+    while start > max(0, lowest):
+        first = max(0, lowest, start - LINES)
         block = await exactly(log, first, start - first)
         if (found := block.rfind(b"\n")) >= 0:
             return first + found + 1
         start = first
-    return start
+    return end if lowest >= 0 else 0
 
 
 async def exactly(log: Log, start: int, size: int) -> bytes:
@@ -97,15 +110,13 @@ def next_cursor(known: int | None) -> int:
 
 
 async def whole_lines(log: Log, start: int) -> tuple[bytes, int]:
-    """Whole lines from `start` on, and how far was looked for them.
+    """Whole lines from `start` on, or a piece of one, and how far was looked for them.
 
-    Raises `Conflict` for a line that is too long, `StorageFailed`.
+    Raises `StorageFailed`.
     """
     blocks, size, end = [], 0, 0
-    while not end and start + size < log.size:
-        if size > LONGEST_LINE:
-            raise Conflict("a line of the stream is too long to be a value")
-        block = await exactly(log, start + size, min(LINES, log.size - start - size))
+    while not end and (most := min(log.size - start, LONGEST_LINE) - size):
+        block = await exactly(log, start + size, min(LINES, most))
         if (found := block.rfind(b"\n")) >= 0:
             end = size + found + 1
         blocks.append(block)
@@ -114,6 +125,9 @@ async def whole_lines(log: Log, start: int) -> tuple[bytes, int]:
     seen = start + len(lines)
     if seen == log.size and log.state is State.FINISHED:
         return lines, seen
+    if not end and size == LONGEST_LINE:
+        end = whole_characters(lines)
+        seen = start + end
     return lines[:end], seen
 
 
@@ -136,7 +150,10 @@ async def _has_news(log: Log, seen: int) -> bool:
         return True
     if not is_json(log):
         return log.size > seen
+    first = seen
     while seen < log.size:
+        if seen - first >= LONGEST_LINE:
+            return True
         block = await exactly(log, seen, min(LINES, log.size - seen))
         if b"\n" in block:
             return True

@@ -26,9 +26,9 @@ from filepipe.web.pumps import cut
 from filepipe.web.stream_events import LIFETIME, send_stream_events
 from filepipe.web.stream_looks import (
     at,
-    exactly,
     find,
     head_of,
+    is_handed_out,
     is_json,
     news,
     next_cursor,
@@ -80,7 +80,7 @@ async def _start(log: Log, wanted: Reading) -> int:
     if start > log.size:
         raise BadRequest(f"the offset is behind the end of the stream, {write_offset(log.size)}")
     at_end = start == log.size and log.state is State.FINISHED
-    if wanted.start and is_json(log) and not at_end and await exactly(log, start - 1, 1) != b"\n":
+    if wanted.start and is_json(log) and not at_end and not await is_handed_out(log, start):
         raise BadRequest("the offset is not one that was handed out here")
     return start
 

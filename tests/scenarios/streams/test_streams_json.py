@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from filepipe.web.stream_looks import LONGEST_LINE
 from tests.conftest import eventually
 from tests.scenarios.mount import Mount
-from tests.scenarios.peers import readers
+from tests.scenarios.peers import readers, sha
 from tests.scenarios.streams.wire import CLOSED, JSON, add, at, control, create, events, get
 
 
@@ -91,3 +92,25 @@ def test_lines_that_others_append(auto: Mount, streams: Mount, path: str) -> Non
     last = get(streams, path)
     assert json.loads(last.body)[-1] == 5
     assert last["Stream-Closed"] == "true"
+
+
+def test_a_line_that_is_too_long(auto: Mount, streams: Mount, path: str) -> None:
+    """It comes in pieces, as if each were a line: no stranger makes a stream unreadable."""
+    create(streams, path, b"[1]", JSON)
+    long = "ä".encode() * (LONGEST_LINE // 2 + 1000)
+    auto.give("POST", f"{path}?append", b"x" + long)
+    tail = str(streams.ask("HEAD", path)["Stream-Next-Offset"])
+    assert (tail, get(streams, path, f"offset={tail}").body) == (at(3 + len(long)), b"[]")
+    auto.give("POST", f"{path}?append&close", b"rest\n2\n")
+    found, offset, over = [], "-1", None
+    while not over:
+        answer = get(streams, path, f"offset={offset}&live=long-poll")
+        assert answer.status == 200
+        found += json.loads(answer.body)
+        offset, over = str(answer["Stream-Next-Offset"]), answer["Stream-Closed"]
+    shown = events(get(streams, path, "offset=-1&live=sse").body)
+    live = [value for name, data in shown if name == "data" for value in json.loads(data)]
+    for first, *pieces, last in (found, live):
+        assert (first, len(pieces), last) == (1, 2, 2)
+        assert sha("".join(pieces).encode()) == sha(b"x" + long + b"rest")
+    assert json.loads(get(streams, path, f"offset={tail}").body) == ["rest", 2]

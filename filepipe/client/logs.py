@@ -3,6 +3,8 @@
 Rule 1: a record is sent again until it is acknowledged; its producer, a random name, and its number
         keep it from being there twice.
 Rule 2: who follows asks again from the byte that he has.
+Rule 3: a log may be idle for as long as it likes. So who hears nothing looks, over a connection of
+        its own, whether the log has more than he has, or its end.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
 from typing import Final
 
 from yarl import URL
@@ -17,15 +20,18 @@ from yarl import URL
 from filepipe.client.answers import whole_number
 from filepipe.client.backoff import Backoff
 from filepipe.client.download import Download
-from filepipe.client.errors import ClientError, Interrupted, Refused, Unreachable
+from filepipe.client.errors import ClientError, Interrupted, NotThere, Refused, Unreachable
 from filepipe.client.line import Line
 from filepipe.client.resume import RETRY_WINDOW, TRANSIENT
+from filepipe.client.watch import Sign, watched
 
 RECORD: Final = 64 * 1024
 """Bytes of one record: what a server takes whole or not at all."""
 
-_ACKNOWLEDGED: Final = 30.0
-"""Seconds that a record may take to be acknowledged; a line that is cut silently takes all."""
+# Seconds that a record may take to be acknowledged, the first time and at most. A line that died
+# without a word takes all of them; a slow one gets more with each try, and one too many is no harm.
+PATIENCE = 4.0
+MOST_PATIENCE: Final = 32.0
 
 
 class Appender:
@@ -39,6 +45,7 @@ class Appender:
         self._url = url
         self._headers = {"Content-Type": content_type} if content_type else {}
         self._backoff = Backoff(window)
+        self._patience = PATIENCE
         self._producer = secrets.token_hex(16)
         self._number = 0
         self.end: int | None = None
@@ -76,13 +83,15 @@ class Appender:
         }
         try:
             async with (
-                asyncio.timeout(_ACKNOWLEDGED),
+                asyncio.timeout(self._patience),
                 self._line.request("POST", url, headers=headers, data=record) as response,
             ):
                 end = whole_number(response.headers.get("Stream-Next-Offset"))
         except (Unreachable, Interrupted, Refused, TimeoutError) as why:
             if isinstance(why, Unreachable) and self.end is None:
                 raise
+            if isinstance(why, TimeoutError):
+                self._patience = min(2 * self._patience, MOST_PATIENCE)
             await _pause(self._backoff, why, self.end or 0)
             return None
         if end is None:
@@ -94,22 +103,61 @@ async def follow(
     line: Line, url: URL, offset: int, wait: float | None, window: float = RETRY_WINDOW
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a log from `offset` on, to the clean end; see `Client.follow`."""
-    position, begun = offset, False
+    following = _Following(line, url, offset, wait)
     backoff = Backoff(window)
     while True:
-        extra = [f"offset={position}"] + ([] if wait is None else [f"wait={wait:.12g}"])
         try:
-            async with line.request("GET", asked(url, "follow", *extra)) as response:
-                begun = True
-                async for chunk in Download(response):
-                    position += len(chunk)
+            async with aclosing(following.attempt()) as chunks:
+                async for chunk in chunks:
                     backoff.progress()
                     yield chunk
-                return
         except (Unreachable, Interrupted, Refused) as why:
-            if not begun:
+            if not following.begun:
                 raise
-            await _pause(backoff, why, position)
+            await _pause(backoff, why, following.position)
+        else:
+            return
+
+
+class _Following:
+    """Follows one log; `position` is the next byte, `begun` whether the log was ever there."""
+
+    def __init__(self, line: Line, url: URL, offset: int, wait: float | None) -> None:
+        self.position = offset
+        self.begun = False
+        self._line = line
+        self._url = url
+        self._wait = wait
+
+    async def attempt(self) -> AsyncGenerator[bytes, None]:
+        """Ask once; raises `Interrupted` also where the line has died without a word."""
+        extra = [] if self._wait is None else [f"wait={self._wait:.12g}"]
+        url = asked(self._url, "follow", f"offset={self.position}", *extra)
+        async with AsyncExitStack() as stack:
+            async with watched(self._look):
+                response = await stack.enter_async_context(self._line.request("GET", url))
+            self.begun = True
+            chunks = await stack.enter_async_context(aclosing(aiter(Download(response))))
+            while True:
+                async with watched(self._look):  # only here: what follows is the caller's time
+                    chunk = await anext(chunks, b"")
+                if not chunk:
+                    return
+                self.position += len(chunk)
+                yield chunk
+
+    async def _look(self) -> Sign:
+        """Whether the server has something for us that does not come."""
+        try:
+            async with self._line.request("HEAD", self._url) as response:
+                end = whole_number(response.headers.get("Stream-Next-Offset"))
+                over = "Stream-Closed" in response.headers
+        except NotThere:
+            return Sign.STUCK if self.begun else Sign.IDLE
+        if not self.begun or over or (end is not None and end > self.position):
+            self.begun = True
+            return Sign.STUCK
+        return Sign.IDLE
 
 
 async def _pause(backoff: Backoff, why: Exception, position: int) -> None:

@@ -6,11 +6,12 @@ from contextlib import aclosing
 
 import pytest
 
-from filepipe.client import Busy, Client, NotThere, Refused, Unreachable
+from filepipe.client import Busy, Client, NotThere, Refused, Unreachable, logs
 from filepipe.client.logs import RECORD
 from tests.client.cut_proxy import CutProxy
 from tests.client.fake_origin import FakeOrigin, Fault, Object
 from tests.conftest import Daemon
+from tests.scenarios.peers import readers
 
 _numbers = itertools.count()
 
@@ -102,6 +103,74 @@ async def test_following_over_a_line_that_breaks(far: Daemon, key: str, how: str
                 await log.write(data[start : start + RECORD])
         assert await following == data + data
         assert proxy.cuts == 2
+
+
+@pytest.mark.parametrize("way", ["up", "answer"])
+async def test_a_record_over_a_line_that_dies_silently(
+    far: Daemon, line: CutProxy, key: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent again, sooner than the kernel would have found out, and is there once."""
+    monkeypatch.setattr(logs, "PATIENCE", 0.5)
+    line.plan(way, 20_000, "silent", 0.1)
+    async with Client(line.url) as client, client.append(key) as log:
+        assert await log.write(b"a" * 30_000) == 30_000
+        assert await log.write(b"b") == 30_001
+        assert await content(client, key) == b"a" * 30_000 + b"b"
+    assert line.cuts == 1
+
+
+async def test_a_slow_server_gets_more_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try may last twice as long, so whoever is slow, and not dead, answers one of them."""
+    monkeypatch.setattr(logs, "PATIENCE", 0.02)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(0.3)
+        writer.write(b"HTTP/1.1 200 OK\r\nStream-Next-Offset: 1\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with server, Client(url) as client, client.append("key") as log:
+        assert await log.write(b"x") == 1
+
+
+async def test_following_over_a_line_that_dies_silently(
+    far: Daemon, line: CutProxy, key: str
+) -> None:
+    """In the history; live, while nothing comes; before the log is there; at its end."""
+    data = bytes(range(256)) * 2000
+    async with Client(far.url()) as near, Client(line.url) as client:
+        following = asyncio.create_task(followed(client, key))
+        while not line.accepted:
+            await asyncio.sleep(0.01)
+        line.cut("silent", 0.1)
+        async with near.append(key) as log:
+            line.plan("down", 200_000, "silent", 0.1)
+            await log.write(data)
+            while line.passed["down"] < len(data):
+                await asyncio.sleep(0.01)
+            line.cut("silent", 0.1)
+            await log.write(b"more")
+            while line.passed["down"] < len(data) + 4:
+                await asyncio.sleep(0.01)
+            line.cut("silent", 0.1)
+            await log.close()
+        assert await following == data + b"more"
+    assert line.cuts == 4
+
+
+async def test_following_an_idle_log(far: Daemon, line: CutProxy, key: str) -> None:
+    """Silence alone is no loss: the connection stays."""
+    async with Client(far.url()) as near, Client(line.url) as client:
+        async with near.append(key, close=True) as log:
+            await log.write(b"data")
+            following = asyncio.create_task(followed(client, key))
+            while line.accepted < 3:  # itself, and those who look
+                await asyncio.sleep(0.01)
+            assert readers(far, key) == 1
+            await log.write(b"!")
+        assert await following == b"data!"
 
 
 async def test_nobody_answers(key: str) -> None:

@@ -37,6 +37,7 @@ from filepipe.errors import (
     LogClosed,
     NotAtEnd,
     StorageFailed,
+    Unavailable,
 )
 from filepipe.journal.files import LogFiles
 from filepipe.journal.frames import Mark
@@ -86,8 +87,8 @@ class Log(Channel):
     """Made and found by `Logs`. `ttl` are the seconds that it lives after its last byte."""
 
     __slots__ = (
-        "_committing", "_files", "_host", "_producers", "_queue", "_tail", "_waiting", "closing",
-        "last_byte", "last_order", "last_session", "session", "taken", "ttl",
+        "_committing", "_files", "_host", "_producers", "_proving", "_queue", "_tail", "_waiting",
+        "closing", "last_byte", "last_order", "last_session", "session", "taken", "ttl",
     )  # fmt: skip
 
     def __init__(self, key: Key, host: Host) -> None:
@@ -99,6 +100,7 @@ class Log(Channel):
         self._waiting = 0
         """Bytes of the records that are not acknowledged yet."""
         self._committing: asyncio.Task[None] | None = None
+        self._proving: asyncio.Task[None] | None = None
         self._tail = Tail(host.accountant.memory)
         self.closing = False
         self.session: Session | None = None
@@ -324,16 +326,52 @@ class Log(Channel):
         found = self._tail.read(offset, limit)
         if found is None:
             limit = min(limit, self.size - offset)
-            found = await self._host.run(lambda: self.files.read(offset, limit))
+            await self.prove(offset, offset + limit)
+            found = await self.glance(offset, limit)
         return found
+
+    async def glance(self, offset: int, limit: int) -> bytes:
+        """The same for who gives them to nobody: they may turn out to be damaged."""
+        return await self._host.run(lambda: self.files.read(offset, limit))
+
+    async def prove(self, start: int, stop: int) -> None:
+        """Return when these bytes are known to be what was written; a restart leaves that open.
+
+        Raises `StorageFailed`.
+        """
+        while not self.files.is_proven(start, stop):
+            self.check()
+            if self._proving is None:
+                self._proving = asyncio.create_task(self._prove())
+                self._proving.add_done_callback(_look_at)
+            await asyncio.shield(self._proving)
+        self.check()
+
+    async def _prove(self) -> None:
+        try:
+            await self._host.run(self.files.prove)
+        finally:
+            self._proving = None
+        if self.files.damage is not None:
+            self.wake()
 
     def end_of_record(self, offset: int) -> int | None:
         """Where the record ends that has the byte at `offset`, None if nobody remembers."""
         return self._tail.end_of_record(offset)
 
     async def descriptor(self) -> int:
-        """The file with its bytes, open while somebody reads. Raises `TooManyFiles`."""
+        """The file with its bytes, open while somebody reads.
+
+        Raises `TooManyFiles`, and `Unavailable` until all of them are compared after a start.
+        """
+        if not self.files.is_proven(0, self.size):
+            raise Unavailable("the log is being checked, try again later")
         return await self._host.run(self.files.descriptor)
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # nobody has to ask
 
 
 def _future() -> asyncio.Future[int]:

@@ -73,7 +73,7 @@ class Logs:
         self._most = most
         self._logs: dict[Key, Log] = {}
         self._making: dict[Key, asyncio.Task[None]] = {}
-        self._removing: set[Key] = set()
+        self._removing: dict[Key, asyncio.Task[None]] = {}
         self._folder = Path()
         self._disk = Disk()
         self._pool: ThreadPoolExecutor | None = None
@@ -118,19 +118,14 @@ class Logs:
         return sorted([*damaged, *itertools.chain.from_iterable(lost for _, lost in recovered)])
 
     async def verify(self) -> AsyncIterator[str]:
-        """Compare every byte of every log with its checksum; yields a sentence for each damage."""
-        for log in self:
-            if log.state not in (State.WRITING, State.FINISHED) or log.files.damage is not None:
-                continue
+        """Compare all that was found with its checksums; yields a sentence for each damage."""
+        found = [log for log in self if log.state is not State.CLAIMED]
+        for log in [log for log in found if log.files.damage is None]:  # else that was said
             try:
-                damage = await self.run(log.files.verify)
+                await log.prove(0, log.size)
             except FilepipeError as error:
                 if self._logs.get(log.key) is log:  # not only deleted meanwhile
-                    yield f"{log.key}: {error}"
-                continue
-            log.wake()
-            if damage is not None:
-                yield f"{log.key}: {damage}"
+                    yield f"{log.key}: {log.files.damage or error}"
 
     def drain(self) -> None:
         """Take no new appender; who follows a log that nobody appends to is told at once."""
@@ -146,6 +141,7 @@ class Logs:
 
     async def aclose(self) -> None:
         """Write what was taken, and let go of files and threads."""
+        await asyncio.gather(*self._removing.values(), return_exceptions=True)
         for log in self:
             await log.settle()
             self._let_go(log)
@@ -242,20 +238,36 @@ class Logs:
     async def delete(self, log: Log) -> None:
         """Remove a log; who reads it or appends to it is cut, unless it is closed.
 
-        Raises `StorageFailed`.
+        It goes on when its caller is cancelled. Raises `StorageFailed`; the log then keeps its key,
+        serves nothing, and can be removed again.
         """
         key = log.key
-        del self._logs[key]
-        self._removing.add(key)
+        if self._logs.get(key) is log:
+            del self._logs[key]
+            self._removing[key] = removing = asyncio.create_task(self._remove(log))
+            removing.add_done_callback(functools.partial(self._removed, key))
+        if key in self._removing:
+            await asyncio.shield(self._removing[key])
+
+    async def _remove(self, log: Log) -> None:
         try:
             if log.state is State.WRITING:
                 log.break_off(Broken("the key was deleted"))
             await log.settle()
-            await asyncio.shield(self.run(log.files.remove))
+            await self.run(log.files.remove)
+        except FilepipeError as error:
+            log.files.damage = f"it could not be removed: {error}"
+            again = self._logs[log.key] = Log(log.key, self)
+            again.open(log.files)
+            raise
         finally:
-            self._removing.discard(key)
             log.forget()
             self._let_go(log)
+
+    def _removed(self, key: Key, removing: asyncio.Task[None]) -> None:
+        del self._removing[key]
+        if not removing.cancelled():
+            removing.exception()  # its caller may be gone
 
     async def expire(self) -> int:
         """Remove the logs whose time to live is over; how many."""

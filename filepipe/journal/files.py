@@ -12,15 +12,17 @@ Rule 3: making: data, index, both flushed, then their names. Removing: a frame t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
 
 from filepipe.errors import FilepipeError, StorageFailed
+from filepipe.journal.checking import Check, holds
 from filepipe.journal.disk import Disk
 from filepipe.journal.frames import (
     Birth,
@@ -36,9 +38,6 @@ from filepipe.journal.frames import (
 from filepipe.storage.system_calls import translated
 
 DATA, INDEX = ".data", ".index"
-
-BLOCK = 1024 * 1024
-"""Bytes that are checked at a time."""
 
 
 def name_of(key: str) -> str:
@@ -67,6 +66,9 @@ class LogFiles:
         self._failed = False
         self._opening = threading.Lock()
         self._fds: tuple[int, int] | None = None
+        self._found = 0
+        """Bytes that were there at the start."""
+        self._check: Check | None = None
 
     def last_added(self) -> float:
         """When bytes were last added, in seconds of the wall clock. Raises `StorageFailed`."""
@@ -234,8 +236,9 @@ class LogFiles:
     def remove(self) -> None:
         """Remove the log, durably; who reads it may go on with what is open. Raises as `add`."""
         try:
-            if self._index_size:  # of a damaged one nobody knows where its index ends
-                self._say_farewell()
+            end, self._index_size = self._index_size, 0
+            if end:  # of a damaged one nobody knows where its index ends
+                self._say_farewell(end)
             self._disk.remove(self._data)
             self._disk.flush_names(self._folder)
             self._disk.remove(self._index)
@@ -243,11 +246,11 @@ class LogFiles:
         except OSError as error:
             raise translated(error) from error
 
-    def _say_farewell(self) -> None:
+    def _say_farewell(self, end: int) -> None:
         _, index = self._open()
         self._disk.flush(index)
         farewell = Frame(self.size, 0, 0, Flag.DELETED)
-        self._disk.write(index, [write_frame(farewell)], self._index_size)
+        self._disk.write(index, [write_frame(farewell)], end)
         self._disk.flush(index)
 
     # -- after a crash
@@ -271,8 +274,9 @@ class LogFiles:
             files = cls(folder, found[0], disk)
             try:
                 there = files._recover(content, found[1])
-            except Damaged as damage:
-                files.damage = str(damage)
+            except (Damaged, OSError, FilepipeError) as why:
+                error = translated(why) if isinstance(why, OSError) else why
+                files.damage = str(error)
                 return files
             finally:
                 files.rest()
@@ -291,8 +295,9 @@ class LogFiles:
         there = os.fstat(data).st_size
         if there < self.size:
             raise Damaged(f"of its {self.size} bytes only {there} are there")
+        read = functools.partial(self._disk.read, data)
         for frame, end in read_frames(content, position, self.size):
-            if frame.end > there or not self._holds(data, frame):
+            if frame.end > there or not holds(read, frame):
                 break
             self._learn(frame)
             position = end
@@ -303,13 +308,19 @@ class LogFiles:
         # after a crash of ours alone, what is there need not be on the disk
         self._disk.flush(data)
         self._disk.flush(index)
-        self._index_size = position
+        self._index_size, self._found = position, self.size
+        self._check = Check(self._found_frames(self.size)) if self.size else None
         return True
 
     def _walk(self, content: bytes, start: int) -> int | None:
         """Learn what is firm; where that ends, None if the log was being removed."""
-        position, loose = start, []
+        position = start
+        loose: list[Frame] = []
         for frame, end in read_frames(content, start):
+            if not frame.flags and not loose:  # as nearly all are
+                self._learn(frame)
+                position = end
+                continue
             if frame.flags & Flag.DELETED:
                 return None
             loose.append(frame)
@@ -320,44 +331,50 @@ class LogFiles:
         return position
 
     def _learn(self, frame: Frame) -> None:
-        self.size = frame.end
-        self.closed = self.closed or bool(frame.flags & Flag.CLOSED)
-        self.marks.update((mark.producer, mark) for mark in frame.marks)
-        self.order = self.order if frame.order is None else frame.order
+        self.size = frame.offset + frame.size
+        for mark in frame.marks:
+            self.marks[mark.producer] = mark
+        if frame.flags:
+            self.closed = self.closed or bool(frame.flags & Flag.CLOSED)
+        if frame.order is not None:
+            self.order = frame.order
 
-    def verify(self) -> str | None:
-        """Compare every byte that was acknowledged with its checksum; the `damage`.
+    def is_proven(self, start: int, stop: int) -> bool:
+        """Whether the bytes `[start, stop)` were written by us, or compared since the start."""
+        check, found = self._check, self._found
+        return check is None or start >= found or check.proven >= min(stop, found)
 
-        May run beside `add`. Raises `StorageFailed`.
+    def prove(self) -> None:
+        """Compare the next stretch of what was found at the start; finds the `damage`.
+
+        May run beside `add`. Raises `StorageFailed`; then it begins anew.
         """
+        check = self._check
+        if check is None or self.damage is not None:
+            return
         try:
-            self._compare(_content(self._disk, self._index)[: self._index_size])
+            data = self._disk.open(self._data)  # the other one may be closed meanwhile
+            try:
+                check.go_on(functools.partial(self._disk.read, data))
+            finally:
+                self._disk.close(data)
         except Damaged as damage:
             self.damage = str(damage)
         except OSError as error:
+            self._check = Check(self._found_frames(self._found))
             raise translated(error) from error
-        return self.damage
+        if check.whole:
+            self._check = None
 
-    def _compare(self, content: bytes) -> None:
+    def _found_frames(self, end: int) -> Iterator[Frame]:
+        content = _content(self._disk, self._index)
         found = read_birth(content)
         if found is None:
             raise Damaged("its index is damaged at byte 0")
-        data = self._disk.open(self._data)  # the other one may be closed meanwhile
-        try:
-            for frame, _ in read_frames(content, found[1]):
-                if not self._holds(data, frame):
-                    raise Damaged(f"its bytes from {frame.offset} on are damaged")
-        finally:
-            self._disk.close(data)
-
-    def _holds(self, data: int, frame: Frame) -> bool:
-        crc, offset = 0, frame.offset
-        while offset < frame.end:
-            block = self._disk.read(data, min(BLOCK, frame.end - offset), offset)
-            if not block:
-                return False
-            crc, offset = crc32(block, crc), offset + len(block)
-        return crc == frame.crc
+        for frame, _ in read_frames(content, found[1]):
+            if frame.offset >= end:
+                return
+            yield frame
 
 
 def _clear_unborn(disk: Disk, folder: Path, name: str) -> None:

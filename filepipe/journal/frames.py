@@ -26,6 +26,7 @@ from zlib import crc32
 MAGIC: Final = b"\xf1log"
 _HEAD: Final = struct.Struct("<4sII")
 _ADDED: Final = struct.Struct("<BBQQI")
+_BOTH: Final = struct.Struct(_HEAD.format + _ADDED.format[1:])
 _NAME: Final = struct.Struct("<H")
 _NUMBERS: Final = struct.Struct("<QQ")
 _BIRTH, _FRAME = 1, 2
@@ -65,6 +66,9 @@ class Birth:
     tag: str
     expires_at: float | None = None
     begun: bool = False
+
+
+_FLAGS: Final = tuple(map(Flag, range(256)))
 
 
 class Mark(NamedTuple):
@@ -117,14 +121,19 @@ def _frame(body: bytes) -> bytes:
 
 
 def read_birth(index: bytes) -> tuple[Birth, int] | None:
-    """The first frame and where it ends; None where there is no whole one."""
+    """The first frame and where it ends; None where there is no whole one, nor any behind it.
+
+    Raises `Damaged` where there was one.
+    """
     body = _body(index, 0)
     if body is None or body[0] != _BIRTH:
+        if _is_firm_behind(index, 0):
+            raise Damaged("its index is damaged at byte 0")
         return None
     try:
         return Birth(**json.loads(body[1:])), _HEAD.size + len(body)
-    except (ValueError, TypeError):
-        return None
+    except (ValueError, TypeError) as error:
+        raise Damaged("the first frame of its index cannot be read") from error
 
 
 def read_frames(index: bytes, start: int, offset: int = 0) -> Iterator[tuple[Frame, int]]:
@@ -142,7 +151,7 @@ def read_frames(index: bytes, start: int, offset: int = 0) -> Iterator[tuple[Fra
         if frame.offset != expected:
             raise Damaged(f"its index has a gap at byte {position}")
         yield frame, end
-        position, expected = end, frame.end
+        position, expected = end, frame.offset + frame.size
 
 
 def _is_firm_behind(index: bytes, position: int) -> bool:
@@ -155,15 +164,22 @@ def _is_firm_behind(index: bytes, position: int) -> bool:
 
 
 def _read(index: bytes, position: int) -> tuple[Frame | None, int]:
-    body = _body(index, position)
-    if body is None or body[0] != _FRAME or len(body) < _ADDED.size:
+    # a gigabyte may be a million frames, and the start waits for them
+    start = position + _HEAD.size
+    if len(index) < start + _ADDED.size:
         return None, position
-    _, flags, offset, size, crc = _ADDED.unpack_from(body)
-    start, order = _ADDED.size, None
-    if flags & Flag.SEQUENCED:
-        order, start = _named(body, start)
-    marks = tuple(_marks(body, start)) if len(body) > start else ()
-    return Frame(offset, size, crc, Flag(flags), marks, order), position + _HEAD.size + len(body)
+    magic, length, check, kind, flags, offset, size, crc = _BOTH.unpack_from(index, position)
+    if magic != MAGIC or kind != _FRAME or not _ADDED.size <= length <= MOST:
+        return None, position
+    body = index[start : start + length]
+    if len(body) != length or crc32(body) != check:
+        return None, position
+    if length == _ADDED.size:
+        return Frame(offset, size, crc, _FLAGS[flags]), start + length
+    rest, order = _ADDED.size, None
+    if flags & Flag.SEQUENCED.value:
+        order, rest = _named(body, rest)
+    return Frame(offset, size, crc, _FLAGS[flags], _marks(body, rest), order), start + length
 
 
 def _named(body: bytes, position: int) -> tuple[str, int]:
@@ -172,11 +188,13 @@ def _named(body: bytes, position: int) -> tuple[str, int]:
     return body[position : position + length].decode(), position + length
 
 
-def _marks(body: bytes, position: int) -> Iterator[Mark]:
+def _marks(body: bytes, position: int) -> tuple[Mark, ...]:
+    marks = []
     while position < len(body):
         name, position = _named(body, position)
-        yield Mark(name, *_NUMBERS.unpack_from(body, position))
+        marks.append(Mark(name, *_NUMBERS.unpack_from(body, position)))
         position += _NUMBERS.size
+    return tuple(marks)
 
 
 def _body(index: bytes, position: int) -> bytes | None:

@@ -86,7 +86,7 @@ async def _next_event(log: Log, offset: int) -> tuple[bytes, int, int]:
             return b"", offset, seen
         array = await asyncio.to_thread(array_of, lines)
         return text_event(array.decode()), offset + len(lines), seen
-    data = await exactly(log, offset, min(BLOCK, log.size - offset))
+    data = await exactly(log.read, offset, min(BLOCK, log.size - offset))
     seen = offset + len(data)
     if not is_text(log.meta.content_type):
         return bytes_event(data) if data else b"", seen, seen

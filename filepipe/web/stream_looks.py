@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Awaitable, Callable
 
 from filepipe.channels.log import Log
 from filepipe.channels.retention import Retention
@@ -82,18 +83,18 @@ async def _line_start(log: Log, end: int) -> int:
     lowest = end - (LONGEST_LINE - TORN)
     while start > max(0, lowest):
         first = max(0, lowest, start - LINES)
-        block = await exactly(log, first, start - first)
+        block = await exactly(log.glance, first, start - first)
         if (found := block.rfind(b"\n")) >= 0:
             return first + found + 1
         start = first
     return end if lowest >= 0 else 0
 
 
-async def exactly(log: Log, start: int, size: int) -> bytes:
+async def exactly(read: Callable[[int, int], Awaitable[bytes]], start: int, size: int) -> bytes:
     """Exactly these bytes, which are there."""
     block = b""
     while len(block) < size:
-        block += await log.read(start + len(block), size - len(block))
+        block += await read(start + len(block), size - len(block))
     return block
 
 
@@ -116,7 +117,7 @@ async def whole_lines(log: Log, start: int) -> tuple[bytes, int]:
     """
     blocks, size, end = [], 0, 0
     while not end and (most := min(log.size - start, LONGEST_LINE) - size):
-        block = await exactly(log, start + size, min(LINES, most))
+        block = await exactly(log.read, start + size, min(LINES, most))
         if (found := block.rfind(b"\n")) >= 0:
             end = size + found + 1
         blocks.append(block)
@@ -154,7 +155,7 @@ async def _has_news(log: Log, seen: int) -> bool:
     while seen < log.size:
         if seen - first >= LONGEST_LINE:
             return True
-        block = await exactly(log, seen, min(LINES, log.size - seen))
+        block = await exactly(log.read, seen, min(LINES, log.size - seen))
         if b"\n" in block:
             return True
         seen += len(block)

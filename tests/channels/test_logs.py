@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 
 import pytest
@@ -16,16 +17,19 @@ from filepipe.channels.retention import Retention
 from filepipe.channels.state import State
 from filepipe.errors import (
     Broken,
+    Busy,
     Conflict,
     DiskFull,
     Draining,
     StorageFailed,
     TooManyKeys,
+    Unavailable,
 )
+from filepipe.journal import checking
 from filepipe.journal.files import name_of
 from filepipe.keys import Key
 from tests.channels.logging import HeldDisk
-from tests.journal.forgetful import FULL
+from tests.journal.forgetful import BROKEN, FULL
 
 KEY = Key("a log")
 
@@ -152,6 +156,48 @@ async def test_a_deleted_log_is_gone(logs, tmp_path, directory):
     assert (await keep(logs, b"new")).size == 3
 
 
+async def test_who_asks_for_a_removal_and_leaves(logs, disk, tmp_path, directory, monkeypatch):
+    """It goes on to its end, and until then nobody else has its files or its key."""
+    log = await keep(logs, b"data")
+    begun, go = threading.Event(), threading.Event()
+    remove = disk.remove
+
+    def held(path):
+        begun.set()
+        assert go.wait(10)
+        remove(path)
+
+    monkeypatch.setattr(disk, "remove", held)
+    deleting = asyncio.create_task(logs.delete(log))
+    assert await asyncio.to_thread(begun.wait, 10)
+    deleting.cancel()
+    await asyncio.wait({deleting})
+    assert disk.open_now
+    with pytest.raises(Busy):
+        await logs.enter(KEY, None, None)
+    go.set()
+    await logs.delete(log)
+    assert os.listdir(tmp_path / "logs") == []
+    assert not disk.open_now
+    assert (await keep(logs, b"new")).size == 3
+
+
+@pytest.mark.parametrize("call", ["write index", "flush index", "remove"])
+async def test_a_log_that_cannot_be_removed(logs, disk, directory, opened, call):
+    """It keeps its key, serves nothing, and can be removed later, or after a restart."""
+    log = await keep(logs, b"data")
+    disk.fail = (call, BROKEN)
+    with pytest.raises(StorageFailed):
+        await logs.delete(log)
+    with pytest.raises(Conflict):
+        directory.check_free(KEY)
+    there = directory.find(KEY)
+    with pytest.raises(StorageFailed):
+        there.check()
+    await logs.delete(there)
+    assert (await keep(logs, b"new")).size == 3
+
+
 async def test_who_reads_a_closed_log_reads_on_when_it_is_deleted(logs):
     """To its end."""
     log = await keep(logs, b"data", close=True)
@@ -218,6 +264,80 @@ async def test_changed_bytes_are_said_soon(logs, tmp_path, opened, directory):
         with pytest.raises(StorageFailed):
             await reading
     assert logs.damaged == 1
+
+
+async def test_nobody_is_given_bytes_that_were_not_compared(
+    logs, tmp_path, opened, directory, monkeypatch
+):
+    """A reader has what stands before the damage; new bytes wait for nothing."""
+    monkeypatch.setattr(checking, "FRAMES", 1)
+    log = await keep(logs, b"fine")
+    await log.submit(b"damaged")
+    await log.submit(b"fine")
+    await logs.aclose()
+    (tmp_path / "logs" / (name_of(KEY) + ".data")).write_bytes(b"finedamageDfine")
+    logs = await opened()
+    log = directory.find(KEY)
+    assert await log.submit(b"new") == 18
+    with Follower(log, 15) as late, Follower(log, 0) as follower, Follower(log, 11) as last:
+        assert await late.read() == b"new"
+        assert await follower.read(4) == b"fine"
+        with pytest.raises(Unavailable):
+            await log.descriptor()
+        assert log.files.damage is None
+        with pytest.raises(StorageFailed, match="from 4 on are damaged"):
+            await last.read()
+        with pytest.raises(StorageFailed):
+            await follower.read()
+
+
+async def test_damage_that_a_reader_finds_is_said(logs, tmp_path, opened, directory):
+    """As if the check of everything had found it."""
+    await keep(logs, b"damaged")
+    await logs.aclose()
+    (tmp_path / "logs" / (name_of(KEY) + ".data")).write_bytes(b"damageD")
+    logs = await opened()
+    checking_all = logs.verify()
+    said = asyncio.create_task(anext(checking_all))
+    with Follower(directory.find(KEY), 0) as follower, pytest.raises(StorageFailed):
+        await follower.read()
+    assert await said == f"{KEY}: its bytes from 0 on are damaged"
+
+
+async def test_many_readers_compare_a_log_once(logs, opened, directory):
+    """And one that leaves keeps the others from nothing."""
+    await keep(logs, b"data")
+    await logs.aclose()
+    await opened()
+    log = directory.find(KEY)
+    proofs = [asyncio.create_task(log.prove(0, 4)) for _ in range(5)]
+    await asyncio.sleep(0)
+    proofs[0].cancel()
+    await asyncio.gather(*proofs[1:])
+    assert await log.descriptor() >= 0
+    log.files.rest()
+
+
+async def test_a_comparison_that_cannot_be_made_begins_anew(
+    logs, opened, directory, disk, monkeypatch
+):
+    """Who asked for the bytes is told, and nothing counts as proven."""
+    await keep(logs, b"data")
+    await logs.aclose()
+    await opened()
+    log = directory.find(KEY)
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "read", fail)
+        with pytest.raises(StorageFailed, match="Input/output"):
+            await log.read(0, 4)
+        assert not log.files.is_proven(0, 1)
+    assert await log.read(0, 4) == b"data"
+    log.files.rest()
+
+
+def fail(fd, limit, offset):
+    """As a disk that gives up."""
+    raise OSError(BROKEN, os.strerror(BROKEN))
 
 
 async def test_a_log_whose_key_is_lost_is_said(logs, tmp_path, opened):

@@ -72,6 +72,8 @@ class ForgetfulDisk(Disk):
 
     def remove(self, path: Path) -> None:
         """Names are as safe as if the folder was flushed at once."""
+        if failing := self._failing("remove"):
+            raise failing
         super().remove(path)
         self._safe.pop(path, None)
         self._unsafe.pop(path, None)
@@ -126,3 +128,10 @@ def content(files: LogFiles) -> bytes:
     while len(data) < files.size:
         data += files.read(len(data), 7000)
     return data
+
+
+def compared(files: LogFiles) -> str | None:
+    """Compare all that was found at the start; the damage."""
+    while files.damage is None and not files.is_proven(0, files.size):
+        files.prove()
+    return files.damage

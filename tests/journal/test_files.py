@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import pytest
 
@@ -20,6 +22,7 @@ from tests.journal.forgetful import (
     FULL,
     NAME,
     ForgetfulDisk,
+    compared,
     content,
     recovered,
 )
@@ -156,6 +159,45 @@ def test_the_data_file_is_exactly_the_bytes(tmp_path: Path, files: LogFiles) -> 
 # -- damage
 
 
+def test_an_empty_log_is_not_taken_for_a_half_made_one(
+    tmp_path: Path, files: LogFiles, disk: ForgetfulDisk
+) -> None:
+    """Its birth is damaged, and a frame behind it tells that it was whole once."""
+    files.add([], close=True)
+    files.rest()
+    index = tmp_path / (NAME + ".index")
+    content = bytearray(index.read_bytes())
+    content[20] ^= 1
+    index.write_bytes(content)
+    with pytest.raises(Damaged, match="damaged at byte 0"):
+        LogFiles.recover(tmp_path, NAME, disk)
+    assert index.read_bytes() == content
+
+
+def test_a_birth_of_a_later_version_is_no_half_made_one(tmp_path: Path, disk: Disk) -> None:
+    """It is whole, and says what nobody here knows."""
+    body = b'\x01{"key": "a/key", "color": "red"}'
+    (tmp_path / (NAME + ".data")).write_bytes(b"")
+    frame = b"\xf1log" + struct.pack("<II", len(body), crc32(body)) + body
+    (tmp_path / (NAME + ".index")).write_bytes(frame)
+    with pytest.raises(Damaged, match="cannot be read"):
+        LogFiles.recover(tmp_path, NAME, disk)
+
+
+@pytest.mark.parametrize("call", ["flush data", "flush index"])
+def test_a_log_that_cannot_be_recovered_keeps_its_key(
+    tmp_path: Path, files: LogFiles, disk: ForgetfulDisk, call: str
+) -> None:
+    """It is refused until the next start, which may find it well; it is not as if it was gone."""
+    files.add([b"bytes"])
+    files.rest()
+    disk.fail = (call, BROKEN)
+    found = recovered(tmp_path, disk)
+    assert found.birth == BIRTH
+    assert found.damage == "the storage failed: Input/output error"
+    assert content(recovered(tmp_path, disk)) == b"bytes"
+
+
 @pytest.fixture
 def grown(files: LogFiles) -> LogFiles:
     """A log of some records, at rest."""
@@ -223,8 +265,7 @@ def test_changed_bytes_are_found_by_looking(tmp_path: Path, grown: LogFiles) -> 
         changed[position] ^= 1 << random.randrange(8)
         data.write_bytes(changed)
         files = recovered(tmp_path, Disk())
-        files.verify()
-        assert files.damage is not None
+        assert compared(files) is not None
         with pytest.raises(StorageFailed):
             files.add([b"more"])
         files.rest()

@@ -20,6 +20,7 @@ from tests.journal.forgetful import (
     BROKEN,
     FULL,
     ForgetfulDisk,
+    compared,
     content,
     recovered,
 )
@@ -105,8 +106,7 @@ class Crashes(RuleBasedStateMachine):
         self.safe, self.loose, self.stuck = records[: counts[self.files.size]], [], False
         number = self.files.marks["me"].number if self.files.marks else -1
         assert number == len(self.safe) - 1
-        self.files.verify()
-        assert self.files.damage is None
+        assert compared(self.files) is None
 
     @invariant()
     def reads(self) -> None:

@@ -270,7 +270,7 @@ async def _know_last_byte(log: Log) -> None:
     while not log.last_byte and log.tip:
         await log.settle()
         size = log.size
-        byte = await log.read(size - 1, 1)
+        byte = await log.glance(size - 1, 1)
         if log.tip == size:
             log.last_byte = log.last_byte or byte
 

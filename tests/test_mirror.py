@@ -22,6 +22,7 @@ ELSEWHERE = {
     "backends/filepipe_backends/s3_drafts.py": "tests/backends/test_s3.py",
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/channels/offset_chores.py": "tests/channels/test_offset_uploads.py",
+    "filepipe/journal/descriptors.py": "tests/journal/test_files.py",
     "filepipe/channels/offset_contents.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_finishing.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_growing.py": "tests/channels/test_offset_uploads.py",

@@ -314,6 +314,8 @@ class Log(Channel):
         """One more reader. Raises `StorageFailed` for a damaged log."""
         self.check()
         super().joined()
+        if self._files is not None:
+            self._files.stay()
 
     def left(self) -> None:
         """One reader less."""

@@ -27,7 +27,6 @@ from filepipe.channels.log import Log
 from filepipe.channels.state import State
 from filepipe.errors import (
     Broken,
-    Busy,
     ConfigError,
     Draining,
     FilepipeError,
@@ -175,7 +174,7 @@ class Logs:
     async def enter(self, key: Key, content_type: str | None, ttl: float | None) -> Log:
         """The log under `key`, made if there is none: with this type, and seconds to live.
 
-        Raises `Busy`, `Conflict`, `Draining`, `TooManyKeys`, `DiskFull`, `TooManyFiles`,
+        Raises `Conflict`, `Draining`, `TooManyKeys`, `DiskFull`, `TooManyFiles`,
         `StorageFailed`.
         """
         log, _ = await self.create(key, Wish(content_type, ttl))
@@ -188,8 +187,8 @@ class Logs:
         """
         if self.draining:
             raise Draining("server is shutting down, not accepting new uploads")
-        if key in self._removing:
-            raise Busy("the log is being removed, try again later")
+        while (removing := self._removing.get(key)) is not None:
+            await asyncio.wait({removing})
         log = self._logs.get(key)
         made = log is None
         if log is None:

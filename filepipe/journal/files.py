@@ -15,14 +15,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
 from filepipe.errors import FilepipeError, StorageFailed
 from filepipe.journal.checking import Check, holds
+from filepipe.journal.descriptors import Descriptors
 from filepipe.journal.disk import Disk
 from filepipe.journal.frames import (
     Birth,
@@ -64,8 +64,7 @@ class LogFiles:
         self._index_size = 0
         self._loose = False
         self._failed = False
-        self._opening = threading.Lock()
-        self._fds: tuple[int, int] | None = None
+        self._descriptors = Descriptors(disk, self._data, self._index)
         self._found = 0
         """Bytes that were there at the start."""
         self._check: Check | None = None
@@ -111,17 +110,12 @@ class LogFiles:
 
     def _create(self) -> None:
         disk, first = self._disk, write_birth(self.birth)
-        data = disk.open(self._data, new=True)
-        try:
-            index = disk.open(self._index, new=True)
-        except OSError:
-            disk.close(data)
-            raise
-        self._fds = data, index
-        disk.write(index, [first], 0)
-        self._index_size = len(first)
-        disk.flush(data)
-        disk.flush(index)
+        self._descriptors.make()
+        with self._descriptors.used() as (data, index):
+            disk.write(index, [first], 0)
+            self._index_size = len(first)
+            disk.flush(data)
+            disk.flush(index)
         disk.flush_names(self._folder)
 
     def _begin(self, first: bytes, *, close: bool) -> None:
@@ -162,20 +156,19 @@ class LogFiles:
         self._loose = not durable
 
     def _put(self, chunks: Sequence[bytes], frame: Frame, *, durable: bool) -> None:
-        data, index = self._open()
         record = write_frame(frame)
+        self._descriptors.stay()
         try:
-            self._disk.write(data, chunks, self.size)
-            if durable:
-                self._flush(data)
-                if self._loose:
-                    self._flush(index)  # else this frame might be there and those before it not
-            self._disk.write(index, [record], self._index_size)
-            if durable:
-                self._flush(index)
+            with self._descriptors.used() as (data, index), self._taken_back(data, index):
+                self._disk.write(data, chunks, self.size)
+                if durable:
+                    self._flush(data)
+                    if self._loose:
+                        self._flush(index)  # else this frame might be there, those before it not
+                self._disk.write(index, [record], self._index_size)
+                if durable:
+                    self._flush(index)
         except OSError as error:
-            if not self._failed:
-                self._take_back(data, index)
             raise translated(error) from error
         self._index_size += len(record)
 
@@ -186,12 +179,19 @@ class LogFiles:
             self._failed = True
             raise
 
-    def _take_back(self, data: int, index: int) -> None:
+    @contextmanager
+    def _taken_back(self, data: int, index: int) -> Iterator[None]:
+        """What is written while inside, if that fails."""
         try:
-            self._disk.cut(index, self._index_size)
-            self._disk.cut(data, self.size)
+            yield
         except OSError:
-            self._failed = True
+            if not self._failed:
+                try:
+                    self._disk.cut(index, self._index_size)
+                    self._disk.cut(data, self.size)
+                except OSError:
+                    self._failed = True
+            raise
 
     # -- reading
 
@@ -199,7 +199,8 @@ class LogFiles:
         """Between 1 and `limit` bytes that were acknowledged. Raises `StorageFailed`."""
         limit = min(limit, self.size - offset)
         try:
-            found = self._disk.read(self.descriptor(), limit, offset)
+            with self._descriptors.used() as (data, _):
+                found = self._disk.read(data, limit, offset)
         except OSError as error:
             raise translated(error) from error
         if not found:
@@ -208,28 +209,18 @@ class LogFiles:
 
     def descriptor(self) -> int:
         """The open data file, valid until `rest`. Raises `TooManyFiles` or `StorageFailed`."""
-        return self._open()[0]
+        try:
+            return self._descriptors.get()[0]
+        except OSError as error:
+            raise translated(error) from error
 
-    def _open(self) -> tuple[int, int]:
-        with self._opening:
-            if self._fds is None:
-                try:
-                    data = self._disk.open(self._data)
-                    try:
-                        self._fds = data, self._disk.open(self._index)
-                    except OSError:
-                        self._disk.close(data)
-                        raise
-                except OSError as error:
-                    raise translated(error) from error
-            return self._fds
+    def stay(self) -> None:
+        """Keep the descriptors for somebody who comes again and again, until `rest`."""
+        self._descriptors.stay()
 
     def rest(self) -> None:
         """Let go of the descriptors until somebody needs them again."""
-        with self._opening:
-            fds, self._fds = self._fds, None
-        for fd in fds or ():
-            self._disk.close(fd)
+        self._descriptors.rest()
 
     # -- removing
 
@@ -247,11 +238,11 @@ class LogFiles:
             raise translated(error) from error
 
     def _say_farewell(self, end: int) -> None:
-        _, index = self._open()
-        self._disk.flush(index)
         farewell = Frame(self.size, 0, 0, Flag.DELETED)
-        self._disk.write(index, [write_frame(farewell)], end)
-        self._disk.flush(index)
+        with self._descriptors.used() as (_, index):
+            self._disk.flush(index)
+            self._disk.write(index, [write_frame(farewell)], end)
+            self._disk.flush(index)
 
     # -- after a crash
 
@@ -291,7 +282,7 @@ class LogFiles:
             return False
         if not self._data.exists():
             raise Damaged("its bytes are missing")
-        data, index = self._open()
+        data, index = self._descriptors.get()
         there = os.fstat(data).st_size
         if there < self.size:
             raise Damaged(f"of its {self.size} bytes only {there} are there")

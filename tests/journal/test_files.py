@@ -149,6 +149,39 @@ def test_a_log_can_be_read_to_its_end_after_it_was_removed(files: LogFiles) -> N
     assert content(files) == b"bytes"
 
 
+@pytest.mark.parametrize("call", ["read", "write", "flush"])
+def test_nobody_loses_his_descriptor_while_he_uses_it(
+    files: LogFiles, disk: ForgetfulDisk, monkeypatch, call: str
+) -> None:
+    """Whoever lets the log rest meanwhile; and when he is done, nothing is open."""
+    files.add([b"bytes"])
+    real = getattr(disk, call)
+
+    def after_a_rest(*arguments):
+        files.rest()
+        return real(*arguments)
+
+    monkeypatch.setattr(disk, call, after_a_rest)
+    if call != "read":
+        files.add([b" and more"])
+    assert content(files)[:5] == b"bytes"
+    files.rest()
+    assert not disk.open_now
+
+
+def test_a_late_read_leaves_nothing_open(files: LogFiles, disk: ForgetfulDisk) -> None:
+    """Of somebody who has left; while somebody stays, the files stay open."""
+    files.add([b"bytes"])
+    files.rest()
+    assert content(files) == b"bytes"
+    assert not disk.open_now
+    files.stay()
+    assert content(files) == b"bytes"
+    assert len(disk.open_now) == 2
+    files.rest()
+    assert not disk.open_now
+
+
 def test_the_data_file_is_exactly_the_bytes(tmp_path: Path, files: LogFiles) -> None:
     """So that any tool can read it."""
     files.add([b"one ", b"", b"two "])

@@ -1,0 +1,85 @@
+"""The two open files of one log, for all who use them at the same moment.
+
+Rule: nobody's descriptor is closed while he uses it, or its number could mean another file by then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filepipe.journal.disk import Disk
+
+
+class Descriptors:
+    """Opened when they are needed; every method may be called on any thread.
+
+    They stay open from `stay` to `rest`; else whoever is the last to use them closes them.
+    """
+
+    def __init__(self, disk: Disk, data: Path, index: Path) -> None:
+        self._disk = disk
+        self._paths = data, index
+        self._lock = threading.Lock()
+        self._fds: tuple[int, int] | None = None
+        self._users = 0
+        self._staying = True
+
+    def make(self) -> None:
+        """Make both files, which must not be there. Raises OSError."""
+        with self._lock:
+            self._fds = self._opened(new=True)
+
+    def get(self) -> tuple[int, int]:
+        """Those of data and index, valid until `rest`. Raises OSError."""
+        with self._lock:
+            return self._open()
+
+    @contextmanager
+    def used(self) -> Iterator[tuple[int, int]]:
+        """The same, valid while inside."""
+        with self._lock:
+            fds = self._open()
+            self._users += 1
+        try:
+            yield fds
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._close()
+
+    def stay(self) -> None:
+        """Keep them open from now on."""
+        with self._lock:
+            self._staying = True
+
+    def rest(self) -> None:
+        """Close them as soon as nobody uses them."""
+        with self._lock:
+            self._staying = False
+            self._close()
+
+    def _open(self) -> tuple[int, int]:
+        if self._fds is None:
+            self._fds = self._opened(new=False)
+        return self._fds
+
+    def _opened(self, *, new: bool) -> tuple[int, int]:
+        data, index = self._paths
+        first = self._disk.open(data, new=new)
+        try:
+            return first, self._disk.open(index, new=new)
+        except OSError:
+            self._disk.close(first)
+            if new:
+                self._disk.remove(data)
+            raise
+
+    def _close(self) -> None:
+        if self._users or self._staying or self._fds is None:
+            return
+        fds, self._fds = self._fds, None
+        for fd in fds:
+            self._disk.close(fd)

@@ -159,7 +159,8 @@ async def make_app(settings: Settings, credentials: Credentials) -> AsyncIterato
         life.push_async_callback(service.aclose)
         life.push_async_callback(plane.aclose)
         folder = settings.data_dir / "filepipe" / "logs"
-        await life.enter_async_context(open_logs(service.logs, folder))
+        root = settings.httpfstream_root
+        await life.enter_async_context(open_logs(service.logs, folder, root))
         ended = asyncio.Event()
         engines = await life.enter_async_context(_uploads(settings, service, ended))
         access = _access(settings, credentials)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filepipe.channels.logs import Logs
 from filepipe.errors import FilepipeError
+from filepipe.journal.root import Root
 from filepipe.logs import get_logger
 
 log = get_logger("filepipe.log_service")
@@ -18,13 +19,19 @@ SWEEP = 1.0
 
 
 @contextlib.asynccontextmanager
-async def open_logs(logs: Logs, folder: Path) -> AsyncIterator[None]:
+async def open_logs(logs: Logs, folder: Path, root: Path | None = None) -> AsyncIterator[None]:
     """Recover the logs in `folder`; while inside, they are checked once and expire.
 
-    Raises `ConfigError`.
+    With a `root` their bytes are there, and files that are there become logs. Raises `ConfigError`.
     """
-    for wrong in await logs.open(folder):
+    below = None if root is None else Root(root, folder.parent)
+    for wrong in await logs.open(folder, root=below):
         log.error("a log is damaged", reason=wrong)
+    for known in logs:
+        if known.files.aside is not None:
+            log.warning("a log was cut to its end", key=known.key, reason=known.files.aside)
+    if below is not None:
+        await _adopt(logs)
     chores = [asyncio.create_task(_verify(logs)), asyncio.create_task(_expire(logs))]
     try:
         yield
@@ -32,6 +39,14 @@ async def open_logs(logs: Logs, folder: Path) -> AsyncIterator[None]:
         for chore in chores:
             chore.cancel()
         await asyncio.gather(*chores, return_exceptions=True)
+
+
+async def _adopt(logs: Logs) -> None:
+    count, others = await logs.adopt()
+    if count:
+        log.info("files that were there are logs now", count=count)
+    if others:
+        log.warning("some files are no logs", count=len(others), reason=others[0])
 
 
 async def _verify(logs: Logs) -> None:

@@ -32,9 +32,11 @@ from filepipe.errors import (
     FilepipeError,
     TooManyKeys,
 )
+from filepipe.journal.adoption import adopt, adopt_all, is_there
 from filepipe.journal.disk import Disk
 from filepipe.journal.files import DATA, INDEX, LogFiles
 from filepipe.journal.frames import Birth, Damaged
+from filepipe.journal.root import Root, check_name
 from filepipe.keys import Key
 
 T = TypeVar("T")
@@ -74,6 +76,7 @@ class Logs:
         self._making: dict[Key, asyncio.Task[None]] = {}
         self._removing: dict[Key, asyncio.Task[None]] = {}
         self._folder = Path()
+        self._root: Root | None = None
         self._disk = Disk()
         self._pool: ThreadPoolExecutor | None = None
         directory.kept = self._logs
@@ -92,12 +95,15 @@ class Logs:
 
     # -- start and end
 
-    async def open(self, folder: Path, disk: Disk | None = None) -> list[str]:
+    async def open(
+        self, folder: Path, disk: Disk | None = None, root: Root | None = None
+    ) -> list[str]:
         """Recover the logs in `folder`, which is made (0700); what was found wrong, as sentences.
 
-        Raises `ConfigError`.
+        Logs that are made have their bytes below the `root`, if there is one, which is closed with
+        this. Raises `ConfigError`.
         """
-        self._folder = folder
+        self._folder, self._root = folder, root
         self._disk = disk or self._disk
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="filepipe-log")
         try:
@@ -106,7 +112,7 @@ class Logs:
             raise ConfigError(f"data_dir: {folder} cannot be used: {error.strerror}") from error
         # side by side, since each waits for the disk, which can serve several at once
         shares = [names[number::THREADS] for number in range(THREADS)]
-        recover = functools.partial(_recover_all, folder, self._disk)
+        recover = functools.partial(_recover_all, folder, self._disk, root)
         recovered = await asyncio.gather(
             *(self.run(functools.partial(recover, share)) for share in shares)
         )
@@ -115,6 +121,19 @@ class Logs:
             log.open(files)
         damaged = [f"{log.key}: {log.files.damage}" for log in self if log.files.damage]
         return sorted([*damaged, *itertools.chain.from_iterable(lost for _, lost in recovered)])
+
+    async def adopt(self) -> tuple[int, list[str]]:
+        """Make logs of the files below the root: how many, and why others are none."""
+        if (root := self._root) is None:
+            return 0, []
+        known = {log.key for log in self}
+        adopted, others = await self.run(
+            lambda: adopt_all(self._folder, root, self._disk, known, self._most)
+        )
+        for files in adopted:
+            log = self._logs[Key(files.birth.key)] = Log(Key(files.birth.key), self)
+            log.open(files)
+        return len(adopted), others
 
     async def verify(self) -> AsyncIterator[str]:
         """Compare all that was found with its checksums; yields a sentence for each damage."""
@@ -146,6 +165,8 @@ class Logs:
             self._let_go(log)
         if self._pool is not None:
             await asyncio.to_thread(self._pool.shutdown)
+        if self._root is not None:
+            self._root.close()
 
     def _let_go(self, log: Log) -> None:
         self.accountant.disk.give(log.taken)
@@ -195,10 +216,12 @@ class Logs:
             log = self._begin(key, wish)
         if (making := self._making.get(key)) is not None:
             await asyncio.shield(making)
-        return log, made
+        return log, made and not log.files.birth.adopted
 
     def _begin(self, key: Key, wish: Wish) -> Log:
         self._directory.check_free(key)
+        if self._root is not None:
+            check_name(key)
         if len(self._logs) >= self._most:
             raise TooManyKeys("too many keys, try again later")
         self.accountant.disk.take(len(wish.first))
@@ -209,22 +232,31 @@ class Logs:
         return log
 
     async def _make(self, log: Log, wish: Wish) -> None:
-        begun = bool(wish.first) or wish.close
-        birth = Birth(
-            log.key, wish.content_type, wish.ttl, secrets.token_hex(8), wish.expires_at, begun
-        )
-        first, close = wish.first, wish.close
         try:
-            files = await self.run(
-                lambda: LogFiles.create(self._folder, birth, self._disk, first, close=close)
-            )
+            files = await self.run(functools.partial(self._make_files, log.key, wish))
         except BaseException:
             del self._logs[log.key]
             self.accountant.disk.give(log.taken)
             raise
         finally:
             del self._making[log.key]
+        if files.birth.adopted:
+            self.accountant.disk.give(log.taken)
+            log.taken = 0
         log.open(files)
+
+    def _make_files(self, key: Key, wish: Wish) -> LogFiles:
+        root, disk = self._root, self._disk
+        if root is not None and is_there(root, key, disk):  # it came after the start
+            files = adopt(self._folder, root, key, disk)
+            disk.flush_names(self._folder)
+            return files
+        begun = bool(wish.first) or wish.close
+        birth = Birth(
+            key, wish.content_type, wish.ttl, secrets.token_hex(8), wish.expires_at, begun,
+            named=root is not None,
+        )  # fmt: skip
+        return LogFiles.create(self._folder, birth, disk, wish.first, close=wish.close, root=root)
 
     def _made(self, key: Key, making: asyncio.Task[None]) -> None:
         if making.cancelled() or making.exception() is not None:
@@ -301,13 +333,13 @@ class Logs:
 
 
 def _recover_all(
-    folder: Path, disk: Disk, names: Iterable[str]
+    folder: Path, disk: Disk, root: Root | None, names: Iterable[str]
 ) -> tuple[list[LogFiles], list[str]]:
     """The logs, and what was found wrong where not even the key is known."""
     found, lost = [], []
     for name in names:
         try:
-            files = LogFiles.recover(folder, name, disk)
+            files = LogFiles.recover(folder, name, disk, root)
         except (Damaged, FilepipeError) as error:
             lost.append(f"{name}: {error}")
         else:

@@ -109,6 +109,7 @@ def _installation(config: Path | None) -> Installation:
     paths = [] if origins["data_dir"] == "default" else [settings.data_dir / "filepipe"]
     if origins["database_path"] != "default":
         paths.append(settings.database_path.parent)
+    paths += [] if settings.httpfstream_root is None else [settings.httpfstream_root]
     location = Path(settings.storage.partition(":")[2])
     cert, key = settings.tls_cert, settings.tls_key
     return Installation(

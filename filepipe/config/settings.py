@@ -171,6 +171,11 @@ class Settings(BackendSettings):
         "How long a log lives after its last byte, or unlimited; who makes it may say otherwise "
         "with ?ttl=.",
     )
+    httpfstream_root: Annotated[values.OptionalFolder, Names(default="none")] = setting(
+        None,
+        "Folder in which each log is a plain file, at the path that is its key; without it their "
+        "names are hashes, in DATA_DIR/filepipe/logs.",
+    )
     allow_delete: Annotated[values.Switch, Names()] = setting(
         default=False, meaning="Let DELETE remove a key; a channel can always be removed."
     )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from zlib import crc32
 
-from filepipe.journal.frames import Damaged, Frame
+from filepipe.journal.frames import Damaged, Flag, Frame
 
 BLOCK = 1024 * 1024
 """Bytes that are read at a time."""
@@ -22,7 +22,9 @@ Read = Callable[[int, int], bytes]
 
 
 def holds(read: Read, frame: Frame) -> bool:
-    """Whether the bytes of the frame are as they were written."""
+    """Whether the bytes of the frame are as they were written, if anybody knows how they were."""
+    if frame.flags and Flag.ADOPTED in frame.flags:
+        return True
     crc, offset = 0, frame.offset
     while offset < frame.end:
         block = read(min(BLOCK, frame.end - offset), offset)
@@ -60,7 +62,7 @@ class Check:
             self._block = memoryview(b"")
 
     def _holds(self, read: Read, frame: Frame) -> bool:
-        if frame.size > BLOCK:
+        if frame.size > BLOCK or (frame.flags and Flag.ADOPTED in frame.flags):
             return holds(read, frame)
         at = frame.offset - self._start
         if at + frame.size > len(self._block):

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filepipe.journal.disk import Disk
+from filepipe.journal.places import Place
 
 
 class Descriptors:
@@ -19,18 +20,19 @@ class Descriptors:
     They stay open from `stay` to `rest`; else whoever is the last to use them closes them.
     """
 
-    def __init__(self, disk: Disk, data: Path, index: Path) -> None:
+    def __init__(self, disk: Disk, data: Place, index: Path) -> None:
         self._disk = disk
-        self._paths = data, index
+        self._data = data
+        self._index = index
         self._lock = threading.Lock()
         self._fds: tuple[int, int] | None = None
         self._users = 0
         self._staying = True
 
-    def make(self) -> None:
-        """Make both files, which must not be there. Raises OSError."""
+    def make(self, *, adopt: bool = False) -> None:
+        """Make both files, which must not be there, or only the index. Raises OSError."""
         with self._lock:
-            self._fds = self._opened(new=True)
+            self._fds = self._opened(new=True, adopt=adopt)
 
     def get(self) -> tuple[int, int]:
         """Those of data and index, valid until `rest`. Raises OSError."""
@@ -66,15 +68,14 @@ class Descriptors:
             self._fds = self._opened(new=False)
         return self._fds
 
-    def _opened(self, *, new: bool) -> tuple[int, int]:
-        data, index = self._paths
-        first = self._disk.open(data, new=new)
+    def _opened(self, *, new: bool, adopt: bool = False) -> tuple[int, int]:
+        first = self._data.open(new=new and not adopt)
         try:
-            return first, self._disk.open(index, new=new)
+            return first, self._disk.open(self._index, new=new)
         except OSError:
             self._disk.close(first)
-            if new:
-                self._disk.remove(data)
+            if new and not adopt:
+                self._data.remove()
             raise
 
     def _close(self) -> None:

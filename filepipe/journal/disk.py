@@ -9,7 +9,10 @@ from pathlib import Path
 
 from filepipe.storage import system_calls
 
-_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: below a root somebody may have put a pipe or a device
+_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_BLOCK = 1024 * 1024
 
 
 class Disk:
@@ -18,9 +21,13 @@ class Disk:
     One thread at a time uses a descriptor for anything but `read`.
     """
 
-    def open(self, path: Path, *, new: bool = False) -> int:
-        """A descriptor of the file; a new one must not be there yet."""
-        return os.open(path, _FLAGS | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+    def open(self, path: Path, *, new: bool = False, folder: int | None = None) -> int:
+        """A descriptor of the file; a new one must not be there yet.
+
+        A path that is not absolute begins at the open `folder`.
+        """
+        flags = _FLAGS | (os.O_CREAT | os.O_EXCL if new else 0)
+        return os.open(path, flags, 0o600, dir_fd=folder)
 
     def close(self, fd: int) -> None:
         """Let go of a descriptor."""
@@ -44,10 +51,21 @@ class Disk:
         """Return when what was written and cut before is on the disk."""
         system_calls.flush_data(fd)
 
-    def remove(self, path: Path) -> None:
+    def copy(self, fd: int, start: int, end: int, path: Path) -> None:
+        """Make a file at `path` of the bytes from `start` to `end`, durable but for its name."""
+        made = self.open(path, new=True)
+        try:
+            while (left := end - start) > 0 and (block := self.read(fd, min(left, _BLOCK), start)):
+                self.write(made, [block], os.fstat(made).st_size)
+                start += len(block)
+            self.flush(made)
+        finally:
+            self.close(made)
+
+    def remove(self, path: Path, *, folder: int | None = None) -> None:
         """Remove a name; one that is gone is fine."""
         with suppress(FileNotFoundError):
-            os.unlink(path)
+            os.unlink(path, dir_fd=folder)
 
     def flush_names(self, folder: Path) -> None:
         """Return when the names that were made and removed in a folder are on the disk."""

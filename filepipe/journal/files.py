@@ -1,5 +1,7 @@
 """The two files of one log: `NAME.data`, which is exactly its bytes, and `NAME.index`, its frames.
 
+Of a log that is named the first one is elsewhere: below a root, under its key.
+
 Everything here blocks. One thread at a time may `add`; `read` may run beside it.
 
 Rule 1: data, flush, index, flush; only then it is acknowledged. `durable=False` leaves out both
@@ -8,13 +10,18 @@ Rule 2: a write that failed is taken back. A flush that failed is never tried ag
         may forget what it could not write: the log takes nothing more until the next start.
 Rule 3: making: data, index, both flushed, then their names. Removing: a frame that says so,
         flushed, then the data, then the index. So whatever a crash leaves can be told apart.
+Rule 4: below a root others may write, too. What they left behind our last byte is put aside before
+        it is cut off, and nothing is added to a file that is not as we left it.
 """
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
+import itertools
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,9 +42,13 @@ from filepipe.journal.frames import (
     write_birth,
     write_frame,
 )
+from filepipe.journal.places import Beside, Named, Place, is_there
+from filepipe.journal.root import Root, refused
 from filepipe.storage.system_calls import translated
 
-DATA, INDEX = ".data", ".index"
+DATA, INDEX, ASIDE = ".data", ".index", ".aside"
+
+AWAY = "its bytes are below httpfstream_root, which is not set"
 
 
 def name_of(key: str) -> str:
@@ -48,7 +59,7 @@ def name_of(key: str) -> str:
 class LogFiles:
     """Made by `create` or `recover`; `size` bytes were acknowledged."""
 
-    def __init__(self, folder: Path, birth: Birth, disk: Disk) -> None:
+    def __init__(self, folder: Path, birth: Birth, disk: Disk, root: Root | None = None) -> None:
         self.birth = birth
         self.size = 0
         self.closed = False
@@ -57,9 +68,16 @@ class LogFiles:
         """The last place in the order of its writers that was given."""
         self.damage: str | None = None
         """What was found that is not as it was written; such a log is not served."""
+        self.aside: str | None = None
+        """What became of bytes behind its end at its recovery, as a sentence."""
         self._folder = folder
-        self._data = folder / (name_of(birth.key) + DATA)
-        self._index = folder / (name_of(birth.key) + INDEX)
+        name = name_of(birth.key)
+        self._away = birth.named and root is None
+        """Nobody knows where its bytes are."""
+        self._data: Place = Beside(folder / (name + DATA), disk)
+        if birth.named and root is not None:
+            self._data = Named(root, birth.key, disk)
+        self._index = folder / (name + INDEX)
         self._disk = disk
         self._index_size = 0
         self._loose = False
@@ -72,14 +90,14 @@ class LogFiles:
     def last_added(self) -> float:
         """When bytes were last added, in seconds of the wall clock. Raises `StorageFailed`."""
         try:
-            return os.stat(self._data).st_mtime
+            return self._data.stat().st_mtime
         except OSError as error:
             raise translated(error) from error
 
     def touch(self) -> None:
         """Let what lives for a while after its last use begin that anew. Raises `StorageFailed`."""
         try:
-            os.utime(self._data)
+            self._data.touch()
         except OSError as error:
             raise translated(error) from error
 
@@ -87,36 +105,70 @@ class LogFiles:
 
     @classmethod
     def create(
-        cls, folder: Path, birth: Birth, disk: Disk, first: bytes = b"", *, close: bool = False
+        cls,
+        folder: Path,
+        birth: Birth,
+        disk: Disk,
+        first: bytes = b"",
+        *,
+        close: bool = False,
+        root: Root | None = None,
     ) -> LogFiles:
         """Make the files of a log, durably: an empty one, or one that begins with `first`.
 
-        Raises `DiskFull` or `StorageFailed`.
+        Of one that is to be adopted the bytes are there; then only its index is made, and not
+        durably. Raises `DiskFull` or `StorageFailed`; below a root `BadKey` and `Conflict`, too.
         """
-        files = cls(folder, birth, disk)
+        files = cls(folder, birth, disk, root)
+        if files._index.exists():
+            raise StorageFailed("the storage failed: what is left of another log is there")
         try:
-            files._create()
-            if birth.begun:
-                files._begin(first, close=close)
+            files._descriptors.make(adopt=birth.adopted)
+            try:
+                files._create()
+                if birth.begun:
+                    files._begin(first, close=close)
+            except OSError:
+                files._undo()
+                raise
         except OSError as error:
-            files.rest()
-            for path in (files._data, files._index):
-                # what is in the way is somebody's
-                if not isinstance(error, FileExistsError):
-                    with suppress(OSError):
-                        disk.remove(path)
-            raise translated(error) from error
+            raise (refused if birth.named else translated)(error) from error
         return files
 
     def _create(self) -> None:
-        disk, first = self._disk, write_birth(self.birth)
-        self._descriptors.make()
+        disk = self._disk
         with self._descriptors.used() as (data, index):
+            if self.birth.adopted:
+                self._adopt(data, index)
+                return
+            first = write_birth(self.birth)
             disk.write(index, [first], 0)
             self._index_size = len(first)
             disk.flush(data)
             disk.flush(index)
-        disk.flush_names(self._folder)
+        self._data.flush_name()
+        if self.birth.named:
+            disk.flush_names(self._folder)
+
+    def _adopt(self, data: int, index: int) -> None:
+        """Say that the bytes that are there are those of the log; a restart may say so anew."""
+        found = os.fstat(data)
+        if found.st_nlink > 1:  # a second name may be anywhere, and somebody's
+            raise OSError(errno.EMLINK, os.strerror(errno.EMLINK))
+        frame = Frame(0, found.st_size, 0, Flag.ADOPTED | Flag.LOOSE)
+        first = write_birth(self.birth) + write_frame(frame)
+        self._disk.write(index, [first], 0)
+        self._index_size = len(first)
+        self._loose = True
+        self._learn(frame)
+
+    def _undo(self) -> None:
+        self.rest()
+        with suppress(OSError):
+            if not self.birth.adopted:
+                self._data.remove()
+        with suppress(OSError):
+            self._disk.remove(self._index)
 
     def _begin(self, first: bytes, *, close: bool) -> None:
         try:
@@ -160,6 +212,7 @@ class LogFiles:
         self._descriptors.stay()
         try:
             with self._descriptors.used() as (data, index), self._taken_back(data, index):
+                self._look(data)
                 self._disk.write(data, chunks, self.size)
                 if durable:
                     self._flush(data)
@@ -171,6 +224,13 @@ class LogFiles:
         except OSError as error:
             raise translated(error) from error
         self._index_size += len(record)
+
+    def _look(self, data: int) -> None:
+        """Raise `StorageFailed` where somebody else changed the file."""
+        if self.birth.named:
+            found = os.fstat(data)
+            if found.st_size != self.size or not found.st_nlink:
+                raise StorageFailed("the storage failed: somebody else changed the file of the log")
 
     def _flush(self, fd: int) -> None:
         try:
@@ -226,12 +286,16 @@ class LogFiles:
 
     def remove(self) -> None:
         """Remove the log, durably; who reads it may go on with what is open. Raises as `add`."""
+        if self._away:
+            raise StorageFailed(f"the storage failed: {AWAY}")
         try:
             end, self._index_size = self._index_size, 0
             if end:  # of a damaged one nobody knows where its index ends
                 self._say_farewell(end)
-            self._disk.remove(self._data)
-            self._disk.flush_names(self._folder)
+            self._data.remove()
+            if self.birth.named:
+                for path in self._folder.glob(f"{self._index.stem}.*{ASIDE}"):
+                    self._disk.remove(path)
             self._disk.remove(self._index)
             self._disk.flush_names(self._folder)
         except OSError as error:
@@ -239,15 +303,20 @@ class LogFiles:
 
     def _say_farewell(self, end: int) -> None:
         farewell = Frame(self.size, 0, 0, Flag.DELETED)
-        with self._descriptors.used() as (_, index):
+        index = self._disk.open(self._index)  # alone: the bytes may be gone already
+        try:
             self._disk.flush(index)
             self._disk.write(index, [write_frame(farewell)], end)
             self._disk.flush(index)
+        finally:
+            self._disk.close(index)
 
     # -- after a crash
 
     @classmethod
-    def recover(cls, folder: Path, name: str, disk: Disk) -> LogFiles | None:
+    def recover(
+        cls, folder: Path, name: str, disk: Disk, root: Root | None = None
+    ) -> LogFiles | None:
         """The log as it was acknowledged, its torn end cut off, or with its `damage`.
 
         None where there is none: a crash came between its making, or its removing. Raises
@@ -262,7 +331,7 @@ class LogFiles:
                 return None
             if name_of(found[0].key) != name:
                 raise Damaged("its index is that of another log")
-            files = cls(folder, found[0], disk)
+            files = cls(folder, found[0], disk, root)
             try:
                 there = files._recover(content, found[1])
             except (Damaged, OSError, FilepipeError) as why:
@@ -276,11 +345,16 @@ class LogFiles:
         return files if there else None
 
     def _recover(self, content: bytes, start: int) -> bool:
+        if self._away:
+            raise Damaged(AWAY)
         position = self._walk(content, start)
+        if self.birth.adopted and len(list(itertools.islice(read_frames(content, start), 2))) < 2:
+            self._disk.remove(self._index)  # so far the file is that of others
+            return False
         if position is None or (self.birth.begun and position == start):
             self.remove()
             return False
-        if not self._data.exists():
+        if not is_there(self._data):
             raise Damaged("its bytes are missing")
         data, index = self._descriptors.get()
         there = os.fstat(data).st_size
@@ -295,6 +369,7 @@ class LogFiles:
         if position < len(content):
             self._disk.cut(index, position)
         if self.size < there:
+            self._put_aside(data, there)
             self._disk.cut(data, self.size)
         # after a crash of ours alone, what is there need not be on the disk
         self._disk.flush(data)
@@ -302,6 +377,14 @@ class LogFiles:
         self._index_size, self._found = position, self.size
         self._check = Check(self._found_frames(self.size)) if self.size else None
         return True
+
+    def _put_aside(self, data: int, end: int) -> None:
+        """Keep what is behind the last byte, where others may have put it."""
+        if self.birth.named:
+            aside = self._index.with_suffix(f".{time.time_ns()}{ASIDE}")
+            self._disk.copy(data, self.size, end, aside)
+            self._disk.flush_names(self._folder)
+            self.aside = f"{end - self.size} bytes behind its end were moved to {aside.name}"
 
     def _walk(self, content: bytes, start: int) -> int | None:
         """Learn what is firm; where that ends, None if the log was being removed."""
@@ -344,7 +427,7 @@ class LogFiles:
         if check is None or self.damage is not None:
             return
         try:
-            data = self._disk.open(self._data)  # the other one may be closed meanwhile
+            data = self._data.open()  # the other one may be closed meanwhile
             try:
                 check.go_on(functools.partial(self._disk.read, data))
             finally:

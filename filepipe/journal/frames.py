@@ -50,6 +50,8 @@ class Flag(IntFlag):
     """The log is being removed."""
     SEQUENCED = 8
     """It says which place in the order of its writers was the last."""
+    ADOPTED = 16
+    """It is of a file that was there before its log; nobody knows the checksum of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Birth:
     """What is said of a log once: `ttl` in seconds, None for ever; `tag` is part of its ETags.
 
     `expires_at` is the moment it goes, in seconds since 1970, whoever uses it. With `begun` its
-    first frame belongs to its making: without that there is no log.
+    first frame belongs to its making: without that there is no log. Its bytes are below a root if
+    it is `named`, and began before it did if it is `adopted`.
     """
 
     key: str
@@ -66,6 +69,8 @@ class Birth:
     tag: str
     expires_at: float | None = None
     begun: bool = False
+    named: bool = False
+    adopted: bool = False
 
 
 _FLAGS: Final = tuple(map(Flag, range(256)))

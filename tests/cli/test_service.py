@@ -126,11 +126,11 @@ def test_the_unit_follows_the_settings_file(
     config = tmp_path / "filepipe.toml"
     config.write_text(
         'data_dir = "/mnt/data"\nstorage = "file:/mnt/fast/spill"\n'
-        'max_memory = "1 GiB"\ndrain_timeout = "2 min"\n'
+        'max_memory = "1 GiB"\ndrain_timeout = "2 min"\nhttpfstream_root = "/mnt/logs"\n'
     )
     assert run("install", "--config", str(config)) == 0
     unit = (tmp_path / "etc/filepipe.service").read_text()
-    assert "RequiresMountsFor=/mnt/data/filepipe /mnt/fast/spill\n" in unit
+    assert "RequiresMountsFor=/mnt/data/filepipe /mnt/logs /mnt/fast/spill\n" in unit
     assert "MemoryMax=3072M\n" in unit
     assert "TimeoutStopSec=180\n" in unit
     assert f"LoadCredential=config:{config}\n" in unit

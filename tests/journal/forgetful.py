@@ -30,12 +30,13 @@ class ForgetfulDisk(Disk):
         self.calls: list[str] = []
         self.open_now: set[int] = set()
 
-    def open(self, path: Path, *, new: bool = False) -> int:
+    def open(self, path: Path, *, new: bool = False, folder: int | None = None) -> int:
         """Remember whose descriptor it is."""
-        fd = super().open(path, new=new)
+        fd = super().open(path, new=new, folder=folder)
+        path = _below(folder, path)
         self.open_now.add(fd)
         self._paths[fd] = path
-        self._safe.setdefault(path, b"")
+        self._safe.setdefault(path, path.read_bytes())  # others wrote it before
         self._unsafe.setdefault(path, [])
         return fd
 
@@ -48,7 +49,7 @@ class ForgetfulDisk(Disk):
         """Write, or fail half-way."""
         data = b"".join(chunks)
         path = self._paths[fd]
-        kind = path.suffix[1:]
+        kind = _kind(path)
         failing = self._failing(f"write {kind}")
         if failing:
             data = data[: len(data) // 2]
@@ -65,16 +66,17 @@ class ForgetfulDisk(Disk):
     def flush(self, fd: int) -> None:
         """Make safe what is in the file now."""
         path = self._paths[fd]
-        if failing := self._failing(f"flush {path.suffix[1:]}"):
+        if failing := self._failing(f"flush {_kind(path)}"):
             raise failing
         self._safe[path] = path.read_bytes()
         self._unsafe[path] = []
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: Path, *, folder: int | None = None) -> None:
         """Names are as safe as if the folder was flushed at once."""
         if failing := self._failing("remove"):
             raise failing
-        super().remove(path)
+        super().remove(path, folder=folder)
+        path = _below(folder, path)
         self._safe.pop(path, None)
         self._unsafe.pop(path, None)
 
@@ -100,6 +102,14 @@ class ForgetfulDisk(Disk):
                         _put(left, offset + start, data[start : start + PIECE])
             path.write_bytes(left)
             self._safe[path], self._unsafe[path] = bytes(left), []
+
+
+def _below(folder: int | None, path: Path) -> Path:
+    return path if folder is None else Path(os.readlink(f"/proc/self/fd/{folder}")) / path
+
+
+def _kind(path: Path) -> str:
+    return "index" if path.suffix == ".index" else "data"
 
 
 def _put(content: bytearray, offset: int, piece: bytes) -> None:

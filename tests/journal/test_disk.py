@@ -26,6 +26,19 @@ def test_a_write_goes_on_where_the_kernel_stopped(tmp_path, monkeypatch):
     disk.close(fd)
 
 
+def test_bytes_are_copied(tmp_path, monkeypatch):
+    """However many blocks they are; a file that has fewer gives what it has."""
+    monkeypatch.setattr("filepipe.journal.disk._BLOCK", 3)
+    (tmp_path / "file").write_bytes(b"0123456789")
+    disk = Disk()
+    fd = disk.open(tmp_path / "file")
+    disk.copy(fd, 2, 9, tmp_path / "copy")
+    disk.copy(fd, 9, 20, tmp_path / "end")
+    disk.close(fd)
+    assert (tmp_path / "copy").read_bytes() == b"2345678"
+    assert (tmp_path / "end").read_bytes() == b"9"
+
+
 def test_a_file_that_is_there_is_not_made_anew(tmp_path):
     """Nor is a link followed."""
     disk = Disk()

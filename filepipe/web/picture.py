@@ -155,7 +155,7 @@ def _row(channel: Channel, rates: Rates, waits: _Waits) -> dict[str, Any]:
         "kind": channel.kind.value,
         "state": _state(channel),
         "size": channel.size,
-        "length": channel.length,
+        "length": None if _is_open(channel) else channel.length,
         "rate": rates.of(channel),
         "readers": channel.readers,
         "waiting": waiting,
@@ -165,6 +165,11 @@ def _row(channel: Channel, rates: Rates, waits: _Waits) -> dict[str, Any]:
     if isinstance(channel, Rendezvous) and not channel.closed:
         row |= {"seated": len(channel.seats), "seats": channel.number}
     return row
+
+
+def _is_open(channel: Channel) -> bool:
+    """Whether it is a log that nobody knows the end of."""
+    return channel.kind is Kind.LOG and channel.state is not State.FINISHED
 
 
 def _state(channel: Channel) -> str:

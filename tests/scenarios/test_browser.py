@@ -278,6 +278,21 @@ def test_a_rendezvous_in_the_list(visit: Open, daemon: Daemon) -> None:
         party.communicate()
 
 
+def test_a_log_in_the_list(visit: Open, daemon: Daemon) -> None:
+    """It has no end that it could be on its way to, until it is closed."""
+    page = visit()
+    curl("-X", "PUT", "-d", "12345", daemon.url("/diary?append"))
+    row = page.get_by_role("row", name="diary")
+    expect(row.get_by_role("cell").nth(1)).to_have_text("5 B")
+    expect(row.locator("progress")).to_be_hidden()
+    lengths = [row["length"] for row in daemon.state()["keys"] if row["key"] == "diary"]
+    assert lengths == [None]
+    curl("-X", "PUT", "-d", "6", daemon.url("/diary?append&close"))
+    expect(row.get_by_role("cell").nth(1)).to_have_text("6 B")
+    lengths = [row["length"] for row in daemon.state()["keys"] if row["key"] == "diary"]
+    assert lengths == [6]
+
+
 def test_what_strangers_see(visit: Open, daemon: Daemon) -> None:
     """Lines without keys, and why."""
     curl("-T", "-", daemon.url("/not-for-strangers"), input=b"hello")

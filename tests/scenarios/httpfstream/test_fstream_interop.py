@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidStatus
 from websockets.typing import Subprotocol
 
-from tests.conftest import Daemon
+from tests.conftest import Daemon, eventually, start_curl
 from tests.scenarios.httpfstream.wire import ORIGINAL, Wire, ask
-from tests.scenarios.peers import MIB, body_of
+from tests.scenarios.logs.asking import begin, finish, say
+from tests.scenarios.peers import MIB, body_of, readers, stored
 
 ACKS = [Subprotocol("filepipe.append")]
 
@@ -77,6 +79,72 @@ async def test_followers_of_one_that_is_killed(shared: Daemon, path: str) -> Non
             await follower.recv()
         assert follower.close_code == 1011
     await asyncio.wait_for(appender.wait_closed(), 20)
+
+
+async def test_text_that_is_none(shared: Daemon, path: str) -> None:
+    """1007 to who was promised text, 1011 to who follows; what came before stays."""
+    async with (
+        connect(url(shared, f"{path}?verb=APPEND"), subprotocols=ACKS) as appender,
+        connect(url(shared, path)) as follower,
+    ):
+        await appender.send("good")
+        assert await appender.recv() == '{"offset":4}'
+        await appender.send(b"\xff", text=True)
+        for socket, code in ((appender, 1007), (follower, 1011)):
+            await asyncio.wait_for(socket.wait_closed(), 20)
+            assert socket.close_code == code
+    assert ask(shared, path, "X-Verb: FOLLOW").body == b"good"
+
+
+async def test_memory_that_is_full(start: Start) -> None:
+    """1013 to the appender whose message does not fit, and to nobody else."""
+    daemon = start("--max-memory", "1M", "--max-message-size", "8M")
+    async with connect(url(daemon, "/a?verb=APPEND"), max_size=None) as appender:
+        with contextlib.suppress(ConnectionClosed):
+            await appender.send(bytes(8 * MIB))
+        await asyncio.wait_for(appender.wait_closed(), 20)
+        assert appender.close_code == 1013
+    async with connect(url(daemon, "/a?verb=APPEND"), subprotocols=ACKS) as appender:
+        await appender.send("small")
+        assert await appender.recv() == '{"offset":5}'
+    daemon.assert_clean_log()
+
+
+async def test_a_drain(start: Start) -> None:
+    """1001 and where to go on, to both sides, at once; a restart goes on there."""
+    daemon = start()
+    async with (
+        connect(url(daemon, "/a?verb=APPEND"), subprotocols=ACKS) as appender,
+        connect(url(daemon, "/a")) as follower,
+    ):
+        assert await follower.recv() == ""
+        await appender.send("12345")
+        assert await appender.recv() == '{"offset":5}'
+        assert await follower.recv() == "12345"
+        daemon.process.send_signal(signal.SIGTERM)
+        for socket in (appender, follower):
+            await asyncio.wait_for(socket.wait_closed(), 20)
+            assert (socket.close_code, socket.close_reason) == (1001, '{"offset":5}')
+    assert await asyncio.to_thread(daemon.process.wait, 20) == 0
+    daemon.assert_clean_log()
+
+
+async def test_curl_on_the_other_side(shared: Daemon, path: str) -> None:
+    """What a WebSocket appends curl follows, and the other way round."""
+    async with connect(url(shared, f"{path}?verb=APPEND")) as appender:
+        following = start_curl("--no-buffer", shared.url(f"{path}?follow"))
+        await asyncio.to_thread(eventually, lambda: readers(shared, path[1:]) == 1)
+        await appender.send("by WebSocket")
+    out, _ = await asyncio.to_thread(following.communicate, timeout=30)
+    assert out == b"by WebSocket"
+    session = begin(shared, path)
+    say(session, b" and by curl")
+    await asyncio.to_thread(eventually, lambda: stored(shared, path[1:]) == 24)
+    async with connect(url(shared, f"{path}?offset=12")) as follower:
+        assert (await follower.recv(), await follower.recv()) == (" and by curl", "")
+        assert (await asyncio.to_thread(finish, session)).end == 24
+        with pytest.raises(ConnectionClosedOK):
+            await follower.recv()
 
 
 def test_a_full_disk(tmp_path: Path, small_disk: Path) -> None:

@@ -13,6 +13,7 @@ from filepipe.cli.operands import (
     DEFAULT_URL,
     FILE_PARAMETER,
     Server,
+    Whole,
     key_or_url,
     seconds,
     source_of,
@@ -58,7 +59,7 @@ def follow(
     key: str,
     /,
     *,
-    offset: int = 0,
+    offset: Whole = 0,
     lines: Annotated[bool, Parameter(negative="")] = False,
     wait: str | None = None,
     url: Server = DEFAULT_URL,
@@ -110,21 +111,19 @@ async def _follow(key: str | URL, offset: int, url: str, *, lines: bool, wait: A
     from filepipe.client import Client
     from filepipe.client.blocking import BlockingThread
 
-    rest = b""
+    rest: list[bytes] = []
     with BlockingThread() as thread:
         async with (
             Client(url) as client,
             aclosing(client.follow(key, offset=offset, wait=wait)) as log,
         ):
             async for chunk in log:
-                whole, rest = _whole_lines(rest + chunk) if lines else (chunk, b"")
-                await thread.call(_write, whole)
-        await thread.call(_write, rest)
-
-
-def _whole_lines(data: bytes) -> tuple[bytes, bytes]:
-    end = data.rfind(b"\n") + 1
-    return data[:end], data[end:]
+                end = chunk.rfind(b"\n") + 1 if lines else len(chunk)
+                if end:
+                    await thread.call(_write, b"".join((*rest, chunk[:end])))
+                    rest.clear()
+                rest.append(chunk[end:])
+        await thread.call(_write, b"".join(rest))
 
 
 def _write(data: bytes) -> None:

@@ -7,11 +7,12 @@ import io
 import os
 import sys
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from filepipe.cli.main import MISUSED, fail
 from filepipe.sizes import parse_duration
@@ -29,7 +30,15 @@ def _not_an_option(_: Any, value: str | None) -> None:
         raise ValueError(f"{value} is no option here; for such a file write ./{value}")
 
 
+def _whole(_: Any, tokens: Sequence[Token]) -> int:
+    text = tokens[0].value
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 FILE_PARAMETER = Parameter(allow_leading_hyphen=True, validator=_not_an_option)
+Whole = Annotated[int, Parameter(converter=_whole)]
 Output = Annotated[str, Parameter(name=("--output", "-o")), FILE_PARAMETER]
 Server = Annotated[str, Parameter(env_var="FILEPIPE_URL")]
 Quiet = Annotated[bool, Parameter(name=("--quiet", "-q"), negative="", show_default=False)]

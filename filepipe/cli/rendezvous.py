@@ -16,6 +16,7 @@ from filepipe.cli.operands import (
     Output,
     Quiet,
     Server,
+    Whole,
     key_or_url,
     own_name,
     seconds,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 # Long enough to walk to the other machine, or to tell somebody the key.
 _PATIENCE: Final = "10m"
 
-_Receivers = Annotated[int | None, Parameter(validator=Number(gte=1))]
+_Receivers = Annotated[Whole | None, Parameter(validator=Number(gte=1))]
 
 
 def send(

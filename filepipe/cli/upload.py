@@ -19,6 +19,7 @@ from filepipe.cli.operands import (
     AsJson,
     Quiet,
     Uploader,
+    Whole,
     own_name,
 )
 from filepipe.cli.outcome import run
@@ -66,7 +67,7 @@ AS_USUAL: Final = Wanted()
 def upload(
     *files: Annotated[str, FILE_PARAMETER],
     wanted: Wanted = AS_USUAL,
-    parts: int = 4,
+    parts: Whole = 4,
     server: Uploader = ANYBODY,
     as_json: AsJson = False,
     quiet: Quiet = False,

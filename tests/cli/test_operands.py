@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from filepipe.cli import operands
+from filepipe.cli import main, operands
 
 
 def test_key_or_url() -> None:
@@ -25,6 +25,18 @@ def test_what_cannot_be_meant(call: object, capsys: pytest.CaptureFixture[str]) 
         call()
     assert caught.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["1.5", "-1", "0x10", "x", "\u0661"])
+@pytest.mark.parametrize(
+    "words", ["follow k --offset", "upload f --parts", "receive k --receivers"]
+)
+def test_a_number_that_is_none(words: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is rounded, and nobody is asked."""
+    with pytest.raises(SystemExit) as caught:
+        main.main([*words.split(), text])
+    assert caught.value.code == 2
+    assert f"{text!r} is not a whole number" in capsys.readouterr().err
 
 
 def test_seconds() -> None:

@@ -77,7 +77,10 @@ def check_origin(origin: str | None, host: str | None, public_url: str | None) -
     """
     if origin is None:
         return
-    asking = urlsplit(origin)
+    try:
+        asking = urlsplit(origin)
+    except ValueError:
+        asking = urlsplit("")
     ours = {_site(asking.scheme, host or "")}
     if public_url is not None:
         ours.add(_site(asking.scheme, urlsplit(public_url).netloc))

@@ -69,7 +69,8 @@ def test_a_page_of_ours(origin: str | None, host: str, public: str | None) -> No
 
 @pytest.mark.parametrize(
     ("origin", "host", "public"),
-    [("http://b", "a", None), ("null", "null", None), ("", "", None), ("http://a:81", "a", None),
+    [("http://[::1", "[::1]", None), ("http://[x]", "x", None), ("http://\u2100", "x", None),
+     ("http://b", "a", None), ("null", "null", None), ("", "", None), ("http://a:81", "a", None),
      ("https://a", "a:80", None), ("ftp://a", "a", None), ("http://a.b", "a", "https://b"),
      ("http://a", None, None), ("http://a@b", "a", None)],
 )  # fmt: skip

@@ -290,7 +290,8 @@ class LogFiles:
             raise StorageFailed(f"the storage failed: {AWAY}")
         try:
             end, self._index_size = self._index_size, 0
-            if end:  # of a damaged one nobody knows where its index ends
+            # of a damaged one nobody knows where its index ends
+            if end and not self._failed:
                 self._say_farewell(end)
             self._data.remove()
             if self.birth.named:

@@ -19,7 +19,8 @@ PIECE = 16
 class ForgetfulDisk(Disk):
     """Works on real files, and knows of each what is safe.
 
-    `fail` names the call that fails next, with its error.
+    `fail` names the call that fails next, with its error. `fail_at` is the number of a call that
+    fails, whichever it is, and with `lasting` all that follow do.
     """
 
     def __init__(self) -> None:
@@ -27,11 +28,17 @@ class ForgetfulDisk(Disk):
         self._safe: dict[Path, bytes] = {}
         self._unsafe: dict[Path, list[tuple[int, bytes | None]]] = {}
         self.fail: tuple[str, int] | None = None
+        self.fail_at: tuple[int, int] | None = None
+        self.lasting = False
+        self.flushed_again: list[Path] = []
+        """What was flushed although a flush of it had failed since the last start."""
+        self._lost: set[Path] = set()
         self.calls: list[str] = []
         self.open_now: set[int] = set()
 
     def open(self, path: Path, *, new: bool = False, folder: int | None = None) -> int:
         """Remember whose descriptor it is."""
+        self._meet(f"open {_kind(path)}")
         fd = super().open(path, new=new, folder=folder)
         path = _below(folder, path)
         self.open_now.add(fd)
@@ -44,6 +51,11 @@ class ForgetfulDisk(Disk):
         """Remember that it is gone."""
         self.open_now.remove(fd)
         super().close(fd)
+
+    def read(self, fd: int, limit: int, offset: int) -> bytes:
+        """Read, or fail."""
+        self._meet(f"read {_kind(self._paths[fd])}")
+        return super().read(fd, limit, offset)
 
     def write(self, fd: int, chunks: Sequence[bytes], offset: int) -> None:
         """Write, or fail half-way."""
@@ -60,33 +72,53 @@ class ForgetfulDisk(Disk):
 
     def cut(self, fd: int, size: int) -> None:
         """Cut, safe with the next flush."""
+        self._meet(f"cut {_kind(self._paths[fd])}")
         super().cut(fd, size)
         self._unsafe[self._paths[fd]].append((size, None))
 
     def flush(self, fd: int) -> None:
         """Make safe what is in the file now."""
         path = self._paths[fd]
+        if path in self._lost:
+            self.flushed_again.append(path)
         if failing := self._failing(f"flush {_kind(path)}"):
+            self._lost.add(path)
             raise failing
         self._safe[path] = path.read_bytes()
         self._unsafe[path] = []
 
     def remove(self, path: Path, *, folder: int | None = None) -> None:
         """Names are as safe as if the folder was flushed at once."""
-        if failing := self._failing("remove"):
-            raise failing
+        self._meet("remove")
         super().remove(path, folder=folder)
         path = _below(folder, path)
+        self._lost.discard(path)
         self._safe.pop(path, None)
         self._unsafe.pop(path, None)
 
+    def flush_names(self, folder: Path) -> None:
+        """Names are safe, but this may fail."""
+        self._meet("flush names")
+
+    def forget(self) -> None:
+        """Whoever starts knows nothing of what failed."""
+        self._lost.clear()
+
+    def _meet(self, call: str) -> None:
+        if failing := self._failing(call):
+            raise failing
+
     def _failing(self, call: str) -> OSError | None:
         self.calls.append(call)
-        if self.fail is None or self.fail[0] != call:
+        if self.fail is not None and self.fail[0] == call:
+            code, self.fail = self.fail[1], None
+            return OSError(code, os.strerror(code))
+        if self.fail_at is None:
             return None
-        code = self.fail[1]
-        self.fail = None
-        return OSError(code, os.strerror(code))
+        number, code = self.fail_at
+        if len(self.calls) == number or (self.lasting and len(self.calls) > number):
+            return OSError(code, os.strerror(code))
+        return None
 
     def lose_power(self, random: Random) -> None:
         """Leave of what was not flushed some pieces, here and there."""

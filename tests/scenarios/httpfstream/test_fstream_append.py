@@ -116,7 +116,8 @@ def test_an_answer_to_the_handshake(shared: Daemon, path: str) -> None:
 @pytest.mark.parametrize(
     ("origin", "status"),
     [("https://evil.example", 403), ("null", 403), ("http://localhost:1", 403),
-     ("ftp://localhost", 403), ("http://[::1", 403), ("http://localhost", 101), ("https://pub.example", 101)],
+     ("ftp://localhost", 403), ("http://[::1", 403), ("http://localhost", 101),
+     ("https://pub.example", 101)],
 )  # fmt: skip
 def test_10_pages_of_others(shared: Daemon, path: str, origin: str, status: int) -> None:
     """A page of another site opens no WebSocket here."""

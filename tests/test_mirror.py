@@ -48,7 +48,6 @@ ELSEWHERE = {
     "filepipe/web/auto.py": "tests/scenarios/auto/test_auto_reserved.py",
     "filepipe/web/context.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/web/entry.py": "tests/scenarios/guard/test_guard_framing.py",
-    "filepipe/web/events.py": "tests/scenarios/logs/test_logs_follow.py",
     "filepipe/web/exchange.py": "tests/logs/test_requests.py",
     "filepipe/web/follower.py": "tests/scenarios/httpfstream/test_fstream_follow.py",
     "filepipe/web/forward.py": "tests/scenarios/file_pipe/test_file_pipe_put.py",

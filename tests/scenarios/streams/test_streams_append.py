@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_what_is_not_appended(
     assert get(streams, path).body == b"as it was"
 
 
-def test_too_large(streams: Mount, path: str) -> None:
+def test_04_too_large(streams: Mount, path: str) -> None:
     """413 before the body is sent."""
     create(streams, path)
     answer = streams.ask("POST", path, TEXT, f"Content-Length: {LARGEST + 1}")
@@ -63,7 +64,7 @@ def test_closing(streams: Mount, path: str) -> None:
     assert (refused["Stream-Next-Offset"], refused["X-Error-Code"]) == (at(2), "log_closed")
 
 
-def test_the_order_of_writers(streams: Mount, path: str) -> None:
+def test_05_the_order_of_writers(streams: Mount, path: str) -> None:
     """`Stream-Seq` rises byte by byte, not as a number; a refused append leaves no trace."""
     create(streams, path)
     statuses = [
@@ -112,13 +113,45 @@ def test_producers_do_not_know_each_other(streams: Mount, path: str) -> None:
     assert [add(streams, path, b"x", *producer(name, 0, 0)).status for name in "ab"] == [200, 200]
 
 
-def test_a_producer_closes(streams: Mount, path: str) -> None:
+def test_03_a_producer_closes(streams: Mount, path: str) -> None:
     """Its last append may come again; a new one is refused."""
     create(streams, path)
     headers = (CLOSED, *producer("p", 0, 0))
     assert [add(streams, path, b"x", *headers).status for _ in range(2)] == [200, 204]
     assert add(streams, path, b"y", *producer("p", 0, 1)).status == 409
     assert get(streams, path).body == b"x"
+
+
+def test_03_a_retry_after_somebody_closed(streams: Mount, path: str) -> None:
+    """Its bytes are there, and that is said; what is new is refused, whoever sends it."""
+    create(streams, path)
+    add(streams, path, b"x", *producer("p", 0, 0))
+    streams.give("POST", path, b"", CLOSED)
+    again = add(streams, path, b"x", *producer("p", 0, 0))
+    assert (again.status, again["Stream-Closed"], again["Stream-Next-Offset"]) == (
+        204,
+        "true",
+        at(1),
+    )
+    for headers in (producer("p", 0, 1), producer("q", 0, 0), ()):
+        refused = add(streams, path, b"y", *headers)
+        assert (refused.status, refused["Stream-Closed"]) == (409, "true")
+
+
+def test_retries_at_the_same_time(streams: Mount, path: str) -> None:
+    """One of them is the first; all of them are told when it is on the disk."""
+    create(streams, path)
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(5):
+            tries = [
+                pool.submit(add, streams, path, b"x" * 1000, *producer("p", 0, number))
+                for _ in range(8)
+            ]
+            answers = [each.result() for each in tries]
+            assert sorted(answer.status for answer in answers) == [200] + [204] * 7
+            ends = {answer["Stream-Next-Offset"] for answer in answers}
+            assert ends == {at(1000 * (number + 1))}
+    assert get(streams, path).body == b"x" * 5000
 
 
 def test_producers_are_known_after_kill(
@@ -141,7 +174,7 @@ def test_producers_are_known_after_kill(
     assert get(mount, "/closed")["Stream-Closed"] == "true"
 
 
-def test_beside_a_session(auto: Mount, streams: Mount, path: str) -> None:
+def test_06_beside_a_session(auto: Mount, streams: Mount, path: str) -> None:
     """Nobody appends beside it; then anybody may."""
     create(streams, path)
     with auto.sender("PUT", f"{path}?append", None, TEXT) as session:
@@ -154,7 +187,7 @@ def test_beside_a_session(auto: Mount, streams: Mount, path: str) -> None:
     assert get(streams, path).body == b"ab"
 
 
-def test_no_room(strict: Mount) -> None:
+def test_09_no_room(strict: Mount) -> None:
     """507, and what is there stays and is served."""
     mount = strict
     create(mount, "/s", b"x" * 1000)

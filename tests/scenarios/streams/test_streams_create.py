@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+
 import pytest
 
+from filepipe.journal.files import name_of
 from tests.conftest import eventually
+from tests.scenarios.answers import Answer
 from tests.scenarios.mount import Mount
 from tests.scenarios.streams.wire import CLOSED, JSON, TEXT, add, at, create, get
 
@@ -51,7 +56,6 @@ def test_the_same_stream_or_another_one(
         ("Stream-TTL: 1", "Stream-Expires-At: 2090-01-01T00:00:00Z"),
         ("Stream-Expires-At: soon",),
         ("Content-Type: nonsense",),
-        ("Stream-Forked-From: /streams/other",),
     ],
 )
 def test_nothing_is_created_for_a_bad_request(
@@ -59,6 +63,14 @@ def test_nothing_is_created_for_a_bad_request(
 ) -> None:
     """400 with one sentence, and 404 afterwards."""
     answer = streams.give("PUT", path, b"", *headers)
+    assert (answer.status, answer.text.count("\n")) == (400, 1)
+    assert get(streams, path).status == 404
+
+
+@pytest.mark.parametrize("header", ["Forked-From: /streams/other", "Fork-Offset: -1"])
+def test_13_forks(streams: Mount, path: str, header: str) -> None:
+    """Are refused, where an ordinary stream would be a wrong answer."""
+    answer = create(streams, path, b"", TEXT, f"Stream-{header}")
     assert (answer.status, answer.text.count("\n")) == (400, 1)
     assert get(streams, path).status == 404
 
@@ -96,7 +108,7 @@ def test_removing(front: Mount, path: str) -> None:
     assert create(front, path, b"", JSON).status == 201
 
 
-def test_removing_is_a_setting(strict: Mount, path: str) -> None:
+def test_02_removing_is_a_setting(strict: Mount, path: str) -> None:
     """Without it DELETE is 405, and OPTIONS does not name it."""
     mount = strict
     create(mount, path)
@@ -115,13 +127,44 @@ def test_unused_streams_go(streams: Mount, path: str) -> None:
     eventually(lambda: streams.ask("HEAD", path).status == 404)
 
 
+def test_what_a_use_is(streams: Mount, path: str) -> None:
+    """Reading and appending begin the seconds anew, as far as they count; looking does not."""
+    streams.give("PUT", path, b"", TEXT, "Stream-TTL: 1000")
+    name = name_of(path[1:]) + ".data"
+    data = streams.daemon.data_dir / "filepipe/logs" / name
+    uses: list[tuple[Callable[[], Answer], bool]] = [
+        (lambda: streams.ask("HEAD", path), False),
+        (lambda: streams.give("PUT", path, b"", TEXT, "Stream-TTL: 1000"), False),
+        (lambda: get(streams, path), True),
+        (lambda: get(streams, path, "offset=now"), True),
+        (lambda: get(streams, path, "offset=now&live=long-poll&wait=0"), True),
+        (lambda: add(streams, path, b"x"), True),
+        (lambda: add(streams, path, b"x", JSON), False),
+        (lambda: streams.give("POST", path, b"", CLOSED), True),
+    ]
+    for number, (use, counts) in enumerate(uses):
+        long_ago = data.stat().st_mtime - 100
+        os.utime(data, (long_ago, long_ago))
+        assert use().status in (200, 204, 409)
+        assert (data.stat().st_mtime > long_ago + 50) is counts, number
+
+
+def test_01_an_offset_of_a_stream_before(streams: Mount, path: str) -> None:
+    """It is one of the new stream, or behind its end."""
+    create(streams, path, b"0123456789")
+    streams.ask("DELETE", path)
+    create(streams, path, b"abcde")
+    assert get(streams, path, f"offset={at(3)}").body == b"de"
+    assert get(streams, path, f"offset={at(10)}").status == 400
+
+
 @pytest.mark.parametrize("path", ["/", "/state", "/-/x", "/files/x", "/a//b", "/a/../b", "/a%2Fb"])
-def test_names_that_cannot_be(streams: Mount, path: str) -> None:
+def test_12_names_that_cannot_be(streams: Mount, path: str) -> None:
     """400, and nothing is made."""
     assert create(streams, path).status in (400, 404)
 
 
-def test_a_key_in_use(auto: Mount, streams: Mount, path: str) -> None:
+def test_12_a_key_in_use(auto: Mount, streams: Mount, path: str) -> None:
     """What is there by another protocol is no stream."""
     assert auto.give("PUT", path, b"a pipe").status == 200
     assert create(streams, path).status == 409

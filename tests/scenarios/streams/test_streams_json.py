@@ -56,7 +56,7 @@ def test_in_several_answers(streams: Mount, path: str) -> None:
     assert answers > 2
 
 
-def test_an_offset_inside_a_value(streams: Mount, path: str) -> None:
+def test_07_an_offset_inside_a_value(streams: Mount, path: str) -> None:
     """It was handed out to nobody."""
     create(streams, path, b"[123, 4]", JSON)
     assert get(streams, path, "offset=1").status == 400
@@ -77,7 +77,7 @@ def test_live(streams: Mount, path: str) -> None:
     assert get(streams, path, "offset=now").body == b"[]"
 
 
-def test_lines_that_others_append(auto: Mount, streams: Mount, path: str) -> None:
+def test_07_lines_that_others_append(auto: Mount, streams: Mount, path: str) -> None:
     """A line is a value when it is whole; what is no JSON is a string; nothing is lost."""
     create(streams, path, b"[1]", JSON)
     auto.give("POST", f"{path}?append", b'{"b": 2}\nnot json\nhalf')
@@ -94,7 +94,7 @@ def test_lines_that_others_append(auto: Mount, streams: Mount, path: str) -> Non
     assert last["Stream-Closed"] == "true"
 
 
-def test_a_line_that_is_too_long(auto: Mount, streams: Mount, path: str) -> None:
+def test_07_a_line_that_is_too_long(auto: Mount, streams: Mount, path: str) -> None:
     """It comes in pieces, as if each were a line: no stranger makes a stream unreadable."""
     create(streams, path, b"[1]", JSON)
     long = "ä".encode() * (LONGEST_LINE // 2 + 1000)

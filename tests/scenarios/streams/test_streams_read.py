@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable
 
 import pytest
 
 from tests.conftest import Daemon, eventually, read_until
+from tests.scenarios.httpfstream.wire import Wire
 from tests.scenarios.mount import Mount
 from tests.scenarios.peers import readers
 from tests.scenarios.streams.wire import CLOSED, TEXT, add, at, control, create, events, get
 
+ACKS = "Sec-WebSocket-Protocol: filepipe.append"
 BYTES = "Content-Type: application/octet-stream"
 
 
@@ -28,7 +31,7 @@ def test_from_any_offset(front: Mount, path: str) -> None:
     assert (empty.status, empty.body, empty["Stream-Next-Offset"]) == (200, b"", at(10))
 
 
-def test_from_now(streams: Mount, path: str) -> None:
+def test_08_from_now(streams: Mount, path: str) -> None:
     """Nothing of what is there, without a tag, and nobody keeps it."""
     create(streams, path, b"history")
     answer = get(streams, path, "offset=now")
@@ -91,7 +94,7 @@ def test_a_long_poll_without_data(streams: Mount, path: str) -> None:
     assert int(str(second["Stream-Cursor"])) > int(str(cursor))
 
 
-def test_a_long_poll_ends_with_the_stream(streams: Mount, path: str) -> None:
+def test_01_a_long_poll_ends_with_the_stream(streams: Mount, path: str) -> None:
     """When it is closed, or was; when it is removed."""
     create(streams, path, b"ab")
     ends = [("POST", 204), ("DELETE", 410)]
@@ -131,7 +134,7 @@ def test_events(streams: Mount, path: str) -> None:
     assert "streamCursor" in control(found[1][1])
 
 
-def test_events_end_by_themselves(streams: Mount, path: str) -> None:
+def test_11_events_end_by_themselves(streams: Mount, path: str) -> None:
     """After their time, with nothing lost: whoever comes again goes on."""
     create(streams, path)
     found = events(get(streams, path, "offset=now&live=sse&wait=0.2").body)
@@ -147,7 +150,7 @@ def test_events_of_bytes(streams: Mount, path: str) -> None:
     assert events(answer.body)[0] == ("data", "/wA=")
 
 
-def test_a_character_in_two_appends(streams: Mount, path: str) -> None:
+def test_11_a_character_in_two_appends(streams: Mount, path: str) -> None:
     """It is shown when it is whole, and the offset before is in front of it."""
     euro = "€".encode()
     create(streams, path, b"a" + euro[:1])
@@ -159,7 +162,7 @@ def test_a_character_in_two_appends(streams: Mount, path: str) -> None:
     assert found[0] == ("data", "€")
 
 
-def test_a_reader_who_waits_in_a_drain(start: Callable[..., Daemon]) -> None:
+def test_10_a_reader_who_waits_in_a_drain(start: Callable[..., Daemon]) -> None:
     """503 to a long poll; events are cut; the daemon does not wait for them."""
     daemon = start()
     mount = Mount(daemon, 0, "/streams")
@@ -190,6 +193,32 @@ def test_one_key_by_two_protocols(auto: Mount, streams: Mount, path: str) -> Non
         text = "".join(data for name, data in events(reader.rest()) if name == "data")
         assert text == "one two three four"
     assert auto.curl(path)["Stream-Closed"] == "true"
+
+
+def test_a_websocket_at_the_same_key(auto: Mount, streams: Mount, path: str) -> None:
+    """Who appends by it is read by all at once; its end is one for those who came for it."""
+    create(streams, path, b"one ")
+    with (
+        Wire(auto.daemon, f"{path}?verb=APPEND", ACKS) as appender,
+        Wire(auto.daemon, path) as websocket,
+        auto.receiver(f"{path}?follow") as follower,
+        streams.receiver(f"{path}?offset=-1&live=sse") as reader,
+        streams.receiver(f"{path}?offset=now&live=long-poll") as poll,
+    ):
+        assert websocket.join() == b"one "
+        eventually(lambda: readers(streams.daemon, path[1:]) == 4)
+        appender.say(b"two ")
+        assert json.loads(appender.message().data) == {"offset": 8}
+        assert (poll.begin(), poll.rest()) == (200, b"two ")
+        refused = add(streams, path, b"not now")
+        assert (refused.status, refused["X-Error-Code"]) == (409, "writer_present")
+        assert appender.close().code == 1000
+        assert websocket.live() == b"two "
+        assert (follower.begin(), follower.rest()) == (200, b"one two ")
+        add(streams, path, b"three", CLOSED)
+        assert reader.begin() == 200
+        text = "".join(data for name, data in events(reader.rest()) if name == "data")
+        assert text == "one two three"
 
 
 def test_a_stream_is_no_service_worker(streams: Mount, path: str) -> None:

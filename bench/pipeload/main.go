@@ -25,6 +25,11 @@ type options struct {
 	readers, count, workers, senders int
 	chunked, keepalive, verify       bool
 	apiKey, fsync, dd, bare          string
+	subprotocol                      string
+	sockets, stopped                 int
+	message                          int64
+	rate                             float64
+	stopAfter, stall                 time.Duration
 	timeout                          time.Duration
 
 	deadline time.Time
@@ -42,16 +47,17 @@ type mode struct {
 }
 
 var modes = map[string]mode{
-	"stream":   {run: stream, size: 1 << 30, readers: 1},
-	"late":     {run: late, size: 1 << 30},
-	"pairs":    {run: pairs, size: 1 << 10, count: 6000},
-	"idle":     {run: idle, size: 1 << 10, count: 500},
-	"stuck":    {run: stuck, size: 1 << 30, readers: 8},
-	"waiting":  {run: waiting, size: 1 << 10, count: 5000},
-	"tus":      {run: tus, size: 1 << 30},
-	"parts":    {run: parts, size: 50 << 20, count: 8},
-	"complete": {run: complete, size: 50 << 20, count: 8},
-	"append":   {run: appending, size: 1 << 10, count: 100000},
+	"stream":    {run: stream, size: 1 << 30, readers: 1},
+	"late":      {run: late, size: 1 << 30},
+	"pairs":     {run: pairs, size: 1 << 10, count: 6000},
+	"idle":      {run: idle, size: 1 << 10, count: 500},
+	"stuck":     {run: stuck, size: 1 << 30, readers: 8},
+	"waiting":   {run: waiting, size: 1 << 10, count: 5000},
+	"tus":       {run: tus, size: 1 << 30},
+	"parts":     {run: parts, size: 50 << 20, count: 8},
+	"complete":  {run: complete, size: 50 << 20, count: 8},
+	"followers": {run: followers, size: 100_000_000, readers: 200},
+	"append":    {run: appending, size: 1 << 10, count: 100000},
 }
 
 func modeNames() string {
@@ -84,6 +90,13 @@ func parseOptions() options {
 	flag.StringVar(&o.fsync, "fsync", "", "sync what is below this folder before tus has its time")
 	flag.StringVar(&o.dd, "dd", "", "write the same as parts with dd in this folder, besides")
 	flag.StringVar(&o.bare, "bare", "", "write the same as append in this folder, besides")
+	flag.IntVar(&o.sockets, "sockets", 0, "of the readers in followers, how many are WebSockets")
+	flag.StringVar(&o.subprotocol, "subprotocol", "", "what WebSockets that follow ask for")
+	flag.Int64Var(&o.message, "message", 16<<10, "bytes of a message in followers")
+	flag.Float64Var(&o.rate, "rate", 10e6, "bytes a second that are appended in followers")
+	flag.IntVar(&o.stopped, "stopped", 0, "of the readers in followers, how many stop reading")
+	flag.DurationVar(&o.stopAfter, "stop-after", 5*time.Second, "when they stop")
+	flag.DurationVar(&o.stall, "stall", time.Minute, "the server's limit for who takes nothing")
 	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "the whole run may take this long")
 	flag.Parse()
 	return o

@@ -48,12 +48,37 @@ class Follower(Reader):
         return data
 
     @property
+    def is_live(self) -> bool:
+        """Whether more may come behind what there is."""
+        log, session = self.log, self._session
+        return (
+            log.state is State.WRITING
+            and (session is None or not session.over)
+            and not (log.draining and log.session is None)
+            and log.files.damage is None
+        )
+
+    @property
+    def is_served(self) -> bool:
+        """Whether what there is can be read."""
+        log = self.log
+        return log.state in (State.WRITING, State.FINISHED) and log.files.damage is None
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether there is nothing for it now, but may be."""
+        return self.offset >= self.log.size and self.is_live
+
+    @property
     def ready(self) -> int:
         """How many bytes can be read now."""
+        return self.end - self.offset
+
+    @property
+    def end(self) -> int:
+        """To where it can be read now."""
         session, end = self._session, self.log.size
-        if session is not None and session.over:
-            end = min(end, session.end)
-        return end - self.offset
+        return min(end, session.end) if session is not None and session.over else end
 
     def _is_at_its_end(self) -> bool:
         session = self._session

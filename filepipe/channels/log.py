@@ -22,6 +22,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from filepipe.accountant import Accountant
+from filepipe.channels.audience import Audience
 from filepipe.channels.channel import (
     Channel,
     Kind,
@@ -88,7 +89,7 @@ class Log(Channel):
 
     __slots__ = (
         "_committing", "_files", "_host", "_producers", "_proving", "_queue", "_tail", "_waiting",
-        "closing", "last_byte", "last_order", "last_session", "session", "taken", "ttl",
+        "audience", "closing", "last_byte", "last_order", "last_session", "session", "taken", "ttl",
     )  # fmt: skip
 
     def __init__(self, key: Key, host: Host) -> None:
@@ -102,6 +103,7 @@ class Log(Channel):
         self._committing: asyncio.Task[None] | None = None
         self._proving: asyncio.Task[None] | None = None
         self._tail = Tail(host.accountant.memory)
+        self.audience = Audience(self)
         self.closing = False
         self.session: Session | None = None
         self.last_session: Session | None = None
@@ -360,6 +362,14 @@ class Log(Channel):
     def end_of_record(self, offset: int) -> int | None:
         """Where the record ends that has the byte at `offset`, None if nobody remembers."""
         return self._tail.end_of_record(offset)
+
+    def recent(self, offset: int, limit: int, *, whole: bool) -> list[bytes] | None:
+        """See `Tail.portion`."""
+        return self._tail.portion(offset, limit, whole=whole)
+
+    def keep(self, offset: int) -> None:
+        """Somebody will soon ask for what is recent, from `offset` on."""
+        self._tail.needed = offset
 
     async def descriptor(self) -> int:
         """The file with its bytes, open while somebody reads.

@@ -8,7 +8,7 @@ Rule 2: text is UTF-8, and no character is divided; what is not is sent as binar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from filepipe.errors import (
@@ -21,7 +21,7 @@ from filepipe.errors import (
     TooLarge,
     Unprocessable,
 )
-from filepipe.protocols.websocket import MOST_OF_A_REASON, Code, Op, frame
+from filepipe.protocols.websocket import MOST_OF_A_REASON, Code, Op, frame, head
 
 APPEND: Final = "APPEND"
 ACKNOWLEDGED: Final = "filepipe.append"
@@ -37,6 +37,8 @@ SMALL: Final = 4096
 """Bytes of a message to a client that names no subprotocol: its library may lose longer ones."""
 LARGE: Final = 16 * 1024
 """Bytes of a message to others."""
+
+MOST_OF_A_CHARACTER: Final = 4
 
 _MODERN: Final = ("Origin", "User-Agent", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions")
 
@@ -99,6 +101,34 @@ class Messages:
         self._limit = limit
         self._op = op
         self._held = b""
+        self.form = limit, op
+        """What is equal where the same bytes become the same frames."""
+
+    def of_records(self, records: Sequence[bytes], *, whole: bool) -> tuple[bytes, int]:
+        """The frames of messages, and how many bytes they have; nothing may be held.
+
+        Unless `whole`, the last one is a part, and a character that is open at its end is left.
+        """
+        size = sum(map(len, records))
+        if not whole and self._op is None and size > MOST_OF_A_CHARACTER:
+            open_bytes = _open_character(records[-1])
+            size -= open_bytes
+            records = [*records[:-1], records[-1][: len(records[-1]) - open_bytes]]
+        return b"".join(self.joined(record, last=True) for record in records), size
+
+    def joined(self, data: bytes, *, last: bool) -> bytes:
+        """What `frames` gives, in a row."""
+        op = self._op
+        if op is None and not self._held and data.isascii():
+            op = Op.TEXT
+        if op is None or len(data) <= self._limit:
+            return b"".join(self.frames(data, last=last))
+        limit, size = self._limit, len(data)
+        parts = [head(op, limit), b""] * (size // limit)  # of most, nothing differs but the bytes
+        parts[1::2] = [data[start : start + limit] for start in range(0, size - limit + 1, limit)]
+        if rest := size % limit:
+            parts += head(op, rest), data[-rest:]
+        return b"".join(parts)
 
     def frames(self, data: bytes, *, last: bool) -> Iterator[bytes]:
         """The frames of `data`; unless it is the `last` of a message, an open character waits."""

@@ -92,14 +92,18 @@ def _site(scheme: str, netloc: str) -> str:
     return netloc.lower().removesuffix(f":{_DEFAULT_PORTS.get(scheme)}")
 
 
-def frame(op: Op, data: bytes) -> bytes:
-    """A whole message in one frame, as a server sends it."""
-    size = len(data)
+def head(op: Op, size: int) -> bytes:
+    """What stands before the `size` bytes of a message in one frame, as a server sends it."""
     if size < 126:
-        return bytes((0x80 | op, size)) + data
+        return bytes((0x80 | op, size))
     if size < 1 << 16:
-        return bytes((0x80 | op, 126)) + size.to_bytes(2) + data
-    return bytes((0x80 | op, 127)) + size.to_bytes(8) + data
+        return bytes((0x80 | op, 126)) + size.to_bytes(2)
+    return bytes((0x80 | op, 127)) + size.to_bytes(8)
+
+
+def frame(op: Op, data: bytes) -> bytes:
+    """A whole message in one frame."""
+    return head(op, len(data)) + data
 
 
 class Meter:

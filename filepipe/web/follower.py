@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from filepipe.errors import BadRequest, FilepipeError, Stalled
 from filepipe.logs import get_logger
 from filepipe.protocols.fstream import BINARY, LARGE, SMALL, Messages, farewell
 from filepipe.protocols.websocket import Op, frame
+from filepipe.web.attendance import Seat
 from filepipe.web.context import Context
 from filepipe.web.exchange import EXCHANGE
 from filepipe.web.stall import Watch
@@ -27,7 +29,7 @@ log = get_logger("filepipe.follower")
 SILENCE = 3.0
 """Seconds without a byte after which a ping is sent."""
 
-BLOCK = 16 * 1024
+BLOCK = 64 * 1024
 """Bytes that are sent at once."""
 
 MOST_HEARD = 64 * 1024
@@ -93,11 +95,16 @@ class FollowSocket:
                 data = await follower.read(min(BLOCK, join - follower.offset))
                 if not data:
                     break
-                await self._write(messages.frames(data, last=follower.offset >= join), stall)
-            await self._write(iter([frame(Op.TEXT, b""), frame(Op.PING, b"")]), stall)
+                await self._write(self._made(messages, data, last=follower.offset >= join), stall)
+            await self._write([frame(Op.TEXT, b""), frame(Op.PING, b"")], stall)
             follower.by_record = True
-            while frames := await self._live(messages):
-                await self._write(iter(frames), stall)
+            seat = None if self._original else self._seat(messages)
+            while True:
+                if seat is not None:
+                    await seat.attend(stall)
+                if not (frames := await self._live(messages)):
+                    break
+                await self._write(frames, stall)
 
     def _messages(self) -> Messages:
         op: Op | None = None
@@ -107,8 +114,22 @@ class FollowSocket:
             op = Op.TEXT
         return Messages(SMALL if self._socket.subprotocol is None else LARGE, op)
 
+    def _seat(self, messages: Messages) -> Seat:
+        request, pumps = self._request, self._context.pumps
+        count = partial(pumps.count_out, request)
+        ping = frame(Op.PING, b"")
+        return Seat(
+            request,
+            self._follower,
+            messages.form,
+            messages.of_records,
+            count,
+            silence=SILENCE,
+            sign=ping,
+        )
+
     async def _live(self, messages: Messages) -> list[bytes]:
-        """The frames of what there is next, or a ping; nothing at the end."""
+        """What there is next, or a ping; nothing at the end."""
         follower = self._follower
         frames: list[bytes] = []
         size = 0
@@ -118,14 +139,19 @@ class FollowSocket:
         except TimeoutError:
             return [frame(Op.PING, b"")]
         while data:
-            frames.extend(messages.frames(data, last=follower.at_end_of_record))
+            frames += self._made(messages, data, last=follower.at_end_of_record)
             size += len(data)
             if size >= BLOCK or follower.offset >= follower.log.size:
                 break
             data = await follower.read(BLOCK)
         return frames
 
-    async def _write(self, frames: Iterator[bytes], stall: Watch) -> None:
+    def _made(self, messages: Messages, data: bytes, *, last: bool) -> list[bytes]:
+        if self._original:
+            return list(messages.frames(data, last=last))
+        return [messages.joined(data, last=last)]
+
+    async def _write(self, frames: Sequence[bytes], stall: Watch) -> None:
         pumps = self._context.pumps
         for data in frames if self._original else [b"".join(frames)]:
             stall.begin()

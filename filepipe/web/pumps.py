@@ -26,6 +26,7 @@ from filepipe.relay.moves import Gauge, Intake, Outflow
 from filepipe.relay.plane import Plane
 from filepipe.service import Statistics
 from filepipe.storage.interface import Descriptor
+from filepipe.web.attendance import Seat, http_seat
 from filepipe.web.connection import Connection, reset
 from filepipe.web.exchange import EXCHANGE
 from filepipe.web.history import send_history
@@ -264,8 +265,9 @@ class Pumps:
     ) -> None:
         await response.prepare(request)
         patience = self._patience(reader.channel)
+        seat = http_seat(request, reader, self.count_out) if isinstance(reader, Follower) else None
         with Watch(patience, "took") as watch:
-            while chunk := await self._next(request, reader, patience):
+            while chunk := await self._next(request, reader, seat, watch):
                 watch.begin()
                 await response.write(chunk)
                 watch.end()
@@ -274,11 +276,15 @@ class Pumps:
             await response.write_eof()
             watch.end()
 
-    async def _next(self, request: web.BaseRequest, reader: Reader, patience: float) -> bytes:
-        """The next bytes; of a log the kernel sends all but the last ones."""
-        if isinstance(reader, Follower):
-            count = functools.partial(self.count_out, request)
-            await send_history(self.plane, request, reader, patience, count)
+    async def _next(
+        self, request: web.BaseRequest, reader: Reader, seat: Seat | None, watch: Watch
+    ) -> bytes:
+        """The next bytes; of a log only those that nobody else sends."""
+        if seat is not None:
+            follower, count = seat.follower, functools.partial(self.count_out, request)
+            await seat.attend(watch)
+            await send_history(self.plane, request, follower, watch.limit, count)
+            await seat.attend(watch)
         return await reader.read()
 
     async def _outflow(

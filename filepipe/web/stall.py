@@ -16,10 +16,10 @@ class Watch:
     quarter of the limit.
     """
 
-    __slots__ = ("_fired", "_limit", "_loop", "_side", "_since", "_task", "_timer")
+    __slots__ = ("_fired", "_loop", "_side", "_since", "_task", "_timer", "limit")
 
     def __init__(self, limit: float, side: str) -> None:
-        self._limit = limit
+        self.limit = limit
         self._side = side
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
@@ -28,7 +28,7 @@ class Watch:
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Watch:
-        self._timer = self._loop.call_later(self._limit / 4, self._look)
+        self._timer = self._loop.call_later(self.limit / 4, self._look)
         return self
 
     def __exit__(
@@ -44,7 +44,7 @@ class Watch:
             # not ours alone: somebody else wants the task to end as well
             if self._task.uncancel() == 0:
                 raise Stalled(
-                    f"the peer {self._side} nothing for {self._limit:g} seconds"
+                    f"the peer {self._side} nothing for {self.limit:g} seconds"
                 ) from error
 
     def begin(self) -> None:
@@ -56,9 +56,9 @@ class Watch:
         self._since = None
 
     def _look(self) -> None:
-        if self._since is not None and self._loop.time() - self._since >= self._limit:
+        if self._since is not None and self._loop.time() - self._since >= self.limit:
             self._fired = True
             assert self._task is not None
             self._task.cancel()
             return
-        self._timer = self._loop.call_later(self._limit / 4, self._look)
+        self._timer = self._loop.call_later(self.limit / 4, self._look)

@@ -1,7 +1,9 @@
 """The end of a log in memory: what is there is right, and it is bounded and paid for."""
 
+import sys
+
 from filepipe.accountant import Budget
-from filepipe.channels.tail import PIECES, SIZE, Tail
+from filepipe.channels.tail import MOST, PIECES, SIZE, Tail
 
 
 def filled(memory, *pieces, start=0):
@@ -60,3 +62,39 @@ def test_where_a_record_ends():
     tail.add(16, b"gh", [18])
     ends = {offset: tail.end_of_record(offset) for offset in (0, 9, 10, 11, 12, 15, 16, 17, 18)}
     assert ends == {0: None, 9: None, 10: 12, 11: 12, 12: 16, 15: 16, 16: 18, 17: 18, 18: None}
+
+
+def test_a_portion():
+    """Across pieces, up to the limit, from anywhere; by records only whole ones."""
+    tail = Tail(Budget("memory", None))
+    tail.add(10, b"abcdef", [12, 12, 16])
+    tail.add(16, b"gh", [18])
+
+    def portion(offset, limit, *, whole=False):
+        return tail.portion(offset, limit, whole=whole)
+
+    assert portion(10, 99) == [b"abcdef", b"gh"]
+    assert portion(11, 6) == [b"bcdef", b"g"]
+    assert portion(9, 99) is None
+    assert portion(18, 99) is None
+    assert portion(10, 99, whole=True) == [b"ab", b"cdef", b"gh"]
+    assert portion(10, 5, whole=True) == [b"ab"]
+    assert portion(13, 5, whole=True) == [b"def", b"gh"]
+    assert portion(12, 3, whole=True) is None
+
+
+def test_what_somebody_needs_is_kept():
+    """Beyond what is usual, but not for ever."""
+    memory = Budget("memory", None)
+    tail = Tail(memory)
+    tail.needed = SIZE
+    for number in range(4):
+        tail.add(number * SIZE, bytes(SIZE))
+    assert tail.read(SIZE - 1, 1) is None
+    assert tail.read(SIZE, 1) is not None
+    for number in range(4, 40):
+        tail.add(number * SIZE, bytes(SIZE))
+    assert memory.used == MOST
+    tail.needed = sys.maxsize
+    tail.add(40 * SIZE, b"x")
+    assert memory.used == 1

@@ -133,3 +133,27 @@ def test_lost_by_a_drain() -> None:
     lost.__cause__ = Draining("server is shutting down")
     assert farewell(lost, 7) == (1001, '{"offset":7}')
     assert len(farewell(Broken("x" * 200), 0)[1]) == 123
+
+
+@given(
+    st.one_of(st.binary(max_size=300), st.text(max_size=200).map(str.encode)),
+    st.integers(4, 40),
+    st.sampled_from([None, Op.TEXT, Op.BINARY]),
+)
+def test_joined_frames_are_the_same(data: bytes, limit: int, op: Op | None) -> None:
+    """However they are made."""
+    cut = len(data) // 3
+    one, other = Messages(limit, op), Messages(limit, op)
+    for block, last in ((data[:cut], False), (data[cut:], True)):
+        assert one.joined(block, last=last) == b"".join(other.frames(block, last=last))
+
+
+def test_records_become_messages() -> None:
+    """Each its own; of a part the character that is open at its end is left for later."""
+    messages = Messages(40, None)
+    wire, size = messages.of_records([b"one", "zwei €".encode()], whole=True)
+    assert (size, taken_apart(wire)) == (11, [(Op.TEXT, b"one"), (Op.TEXT, "zwei €".encode())])
+    wire, size = messages.of_records(["zwei €".encode()[:-1]], whole=False)
+    assert (size, taken_apart(wire)) == (5, [(Op.TEXT, b"zwei ")])
+    wire, size = Messages(40, Op.BINARY).of_records([b"zwei \xe2"], whole=False)
+    assert (size, taken_apart(wire)) == (6, [(Op.BINARY, b"zwei \xe2")])

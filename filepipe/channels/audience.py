@@ -1,0 +1,144 @@
+"""Those who follow a log live: what is new is made ready once, and given to each of them in turn.
+
+Rule 1: who has taken everything attends. Who has not is let go, and reads at his own pace.
+Rule 2: rounds take at most half of the time: the more there are, the more each round brings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from filepipe.errors import FilepipeError
+
+if TYPE_CHECKING:
+    from filepipe.channels.follower import Follower
+    from filepipe.channels.log import Log
+
+PORTION = 128 * 1024
+"""Bytes that are given at once at most: what who stops taking may hold of them."""
+
+SHORT = 0.001
+"""Seconds that a round may take without a pause behind it."""
+
+PAUSE = 0.05
+"""Seconds of a pause at most."""
+
+SPAN = 64
+"""Attendees that are served before others have their turn at the event loop."""
+
+
+Shaped = tuple[bytes, int]
+"""What is to be sent, and of how many bytes of the log it was made."""
+
+
+class Attendee(Protocol):
+    """One who attends. What is made ready for one of them suits all of the same `form`."""
+
+    follower: Follower
+    form: Hashable
+
+    def shape(self, records: Sequence[bytes], *, whole: bool) -> Shaped:
+        """Make ready what comes next, or most of it; unless `whole`, the last record is a part."""
+
+    def take(self, shaped: bytes, size: int) -> bool:
+        """Send what was made ready of `size` bytes; whether all of it is gone already."""
+
+
+class Audience:
+    """All who attend one log."""
+
+    __slots__ = ("_log", "_rounds", "_seats")
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._seats: dict[Attendee, asyncio.Future[None]] = {}
+        self._rounds: asyncio.Task[None] | None = None
+
+    async def attend(self, attendee: Attendee) -> None:
+        """Give it what comes; returns when there is something that it has to look at itself.
+
+        Its own slowness, the end, or nothing at all.
+        """
+        if not attendee.follower.is_up_to_date:
+            return
+        seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._seats[attendee] = seat
+        if self._rounds is None:
+            self._rounds = asyncio.create_task(self._serve())
+        try:
+            await seat
+        finally:
+            self._seats.pop(attendee, None)
+            if not self._seats and self._rounds is not None:
+                self._rounds.cancel()
+                self._rounds = None
+                self._log.keep(sys.maxsize)
+
+    def _let_go(self, attendee: Attendee) -> None:
+        seat = self._seats.pop(attendee, None)
+        if seat is not None and not seat.done():
+            seat.set_result(None)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        log = self._log
+        try:
+            while True:
+                began, size = loop.time(), log.size
+                if not await self._round(size):
+                    await log.progress()
+                    continue
+                log.keep(size)
+                took = loop.time() - began
+                if took > SHORT and log.size - size < PORTION:
+                    await asyncio.sleep(min(took, PAUSE))
+        finally:
+            if self._rounds is asyncio.current_task():  # it failed; else nobody is there any more
+                self._rounds = None
+                for attendee in list(self._seats):
+                    self._let_go(attendee)
+
+    async def _round(self, size: int) -> bool:
+        """Give everybody what is before `size`; whether there was anything."""
+        shaped: dict[tuple[Hashable, int, int], Shaped] = {}
+        for number, attendee in enumerate(list(self._seats), 1):
+            if attendee in self._seats and not await self._give(attendee, size, shaped):
+                self._let_go(attendee)
+            if shaped and number % SPAN == 0:
+                await asyncio.sleep(0)
+        return bool(shaped)
+
+    async def _give(
+        self,
+        attendee: Attendee,
+        size: int,
+        shaped: dict[tuple[Hashable, int, int], Shaped],
+    ) -> bool:
+        """Whether it goes on to attend."""
+        follower = attendee.follower
+        while (left := min(size, follower.end) - follower.offset) > 0:
+            if not follower.is_served or attendee not in self._seats:
+                return False
+            key = attendee.form, follower.offset, min(left, PORTION)
+            if (ready := shaped.get(key)) is None:
+                try:
+                    shaped[key] = await self._shape(attendee, key[2])
+                except FilepipeError:  # it will find out itself
+                    return False
+                continue  # meanwhile it may have left, or read on its own
+            follower.offset += ready[1]
+            if not attendee.take(*ready):
+                return False
+        return follower.is_live
+
+    async def _shape(self, attendee: Attendee, limit: int) -> Shaped:
+        """What comes next for all that are where it is."""
+        log, start = self._log, attendee.follower.offset
+        records = log.recent(start, limit, whole=attendee.follower.by_record)
+        if records is not None:
+            return attendee.shape(records, whole=True)
+        data = await log.read(start, limit)  # all have fallen behind, so one reads for all
+        return attendee.shape([data], whole=len(data) == limit < PORTION)

@@ -5,6 +5,9 @@ Everything here blocks.
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from collections.abc import Collection
 from pathlib import Path
 
@@ -17,11 +20,17 @@ from filepipe.journal.root import Root, refused
 
 
 def is_there(root: Root, key: str, disk: Disk) -> bool:
-    """Whether anything is where the bytes of a log would be. Raises as `adopt`."""
+    """Whether a file is where the bytes of a log would be. Raises as `adopt` if it is none."""
     try:
-        return Named(root, key, disk).is_taken()
+        found = Named(root, key, disk).stat()
+    except FileNotFoundError:
+        return False
     except OSError as error:
         raise refused(error) from error
+    if stat.S_ISREG(found.st_mode):
+        return True
+    code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.ELOOP
+    raise refused(OSError(code, os.strerror(code)))
 
 
 def adopt(folder: Path, root: Root, key: str, disk: Disk) -> LogFiles:

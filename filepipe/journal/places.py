@@ -115,14 +115,6 @@ class Named:
         self._disk.close(fd)
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
 
-    def is_taken(self) -> bool:
-        """Whether anything has the name, be it a link that leads nowhere."""
-        try:
-            self.stat()
-        except FileNotFoundError:
-            return False
-        return True
-
     def stat(self) -> os.stat_result:
         """What the system says of the file."""
         folder = self._root.enter(self._folders)

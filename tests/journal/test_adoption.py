@@ -146,8 +146,10 @@ def test_a_file_with_a_second_name_is_none(folder, root, disk, file):
 
 
 def test_whether_something_is_there(root, disk, file):
-    """A path through a file is refused."""
+    """A path through a file is refused, and so is what is no file."""
     assert is_there(root, KEY, disk)
     assert not is_there(root, "some/other", disk)
     with pytest.raises(Conflict):
         is_there(root, KEY + "/below", disk)
+    with pytest.raises(Conflict, match="a folder of other keys"):
+        is_there(root, "some", disk)

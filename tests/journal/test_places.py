@@ -79,8 +79,6 @@ def test_only_a_plain_file_is_opened(root, folder):
     for name in ("folder", "link/none"):
         Named(root, name, Disk()).remove()
     assert sorted(os.listdir(folder)) == ["folder", "link", "pipe"]
-    assert Named(root, "link", Disk()).is_taken()
-    assert not Named(root, "folder/none", Disk()).is_taken()
 
 
 def test_an_empty_folder_that_goes_just_now(root, folder, monkeypatch):

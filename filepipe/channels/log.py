@@ -300,6 +300,8 @@ class Log(Channel):
             if not record.done.done():
                 record.done.set_exception(error)
                 record.done.exception()  # nobody has to ask
+        if self.session is not None and self.interrupt is not None:
+            self.interrupt(error)  # its sender may wait for an answer before it says more
 
     async def settle(self) -> None:
         """Return when nothing is being written."""

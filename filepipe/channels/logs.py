@@ -262,7 +262,12 @@ class Logs:
         if making.cancelled() or making.exception() is not None:
             return
         # a turn later, so that who made it for a session has begun that when readers look
-        asyncio.get_running_loop().call_soon(self._directory.room.wake, key)
+        asyncio.get_running_loop().call_soon(self._was_made, key)
+
+    def _was_made(self, key: Key) -> None:
+        self._directory.room.wake(key)
+        if (log := self._logs.get(key)) is not None:
+            self.changed(log)
 
     # -- removing
 

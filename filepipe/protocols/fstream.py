@@ -14,11 +14,10 @@ from typing import Final
 from filepipe.errors import (
     BadRequest,
     Broken,
-    DiskFull,
     Draining,
     FilepipeError,
-    OverBudget,
     TooLarge,
+    Unavailable,
     Unprocessable,
 )
 from filepipe.protocols.websocket import MOST_OF_A_REASON, Code, Op, frame, head
@@ -83,8 +82,7 @@ def farewell(failure: FilepipeError | None, offset: int) -> tuple[Code, str]:
     if isinstance(failure, Draining) or isinstance(failure.__cause__, Draining):
         return Code.GOING_AWAY, acknowledgement(offset)
     codes: tuple[tuple[type[FilepipeError], Code], ...] = (
-        (DiskFull, Code.TRY_AGAIN_LATER),
-        (OverBudget, Code.TRY_AGAIN_LATER),
+        (Unavailable, Code.TRY_AGAIN_LATER),
         (TooLarge, Code.TOO_LARGE),
         (Unprocessable, Code.BAD_TEXT),
         (BadRequest, Code.PROTOCOL_ERROR),

@@ -102,6 +102,19 @@ async def test_a_session_hears_that_its_bytes_were_not_kept(log, disk):
     assert isinstance(session.lost, DiskFull)
 
 
+async def test_a_session_that_says_nothing_hears_it_too(log, disk):
+    """Its sender may wait for an acknowledgement before it goes on."""
+    disk.fail = ("write data", FULL)
+    heard = []
+    session = await Session(log).__aenter__()
+    log.interrupt = heard.append
+    await session.write([b"lost"])
+    await log.settle()
+    assert [type(error) for error in heard] == [DiskFull]
+    with pytest.raises(DiskFull):
+        await session.__aexit__(None, None, None)
+
+
 async def test_a_session_can_close_the_log(log):
     """With its last byte."""
     async with Session(log) as session:

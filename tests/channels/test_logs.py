@@ -359,6 +359,13 @@ async def test_a_log_at_rest_holds_no_descriptor(logs, disk):
     assert not disk.open_now
 
 
+async def test_a_log_that_was_only_made_holds_no_descriptor(logs, disk):
+    """Whoever makes many need not use them."""
+    await logs.create(KEY, Wish(None, None, None, b"first"))
+    while disk.open_now:
+        await asyncio.sleep(0)
+
+
 async def test_a_draining_daemon_takes_no_appender(logs):
     """Neither a new log nor a new session."""
     log = await keep(logs, b"data")

@@ -17,6 +17,7 @@ from filepipe.errors import (
     OverBudget,
     StorageFailed,
     TooLarge,
+    TooManyFiles,
     Unprocessable,
 )
 from filepipe.protocols.fstream import (
@@ -117,6 +118,7 @@ def test_one_kind_for_all() -> None:
 @pytest.mark.parametrize(
     ("failure", "code"),
     [(None, 1000), (Draining("x"), 1001), (DiskFull("x"), 1013), (OverBudget("x", "disk"), 1013),
+     (TooManyFiles("x"), 1013),
      (TooLarge("x"), 1009), (Unprocessable("x"), 1007), (BadRequest("x"), 1002),
      (Broken("x"), 1011), (StorageFailed("x"), 1011)],
 )  # fmt: skip

@@ -114,7 +114,7 @@ class World:
 
 
 @given(st.lists(STEPS, max_size=25), st.integers(0, 2**32))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_whatever_is_done(steps: list[str], seed: int) -> None:
     """The object is what was written last, and nothing else is left."""
     with tempfile.TemporaryDirectory() as folder:

@@ -238,7 +238,5 @@ def test_the_ledger_and_the_readers(monkeypatch):
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     run_state_machine_as_test(
         Channels,
-        settings=settings(
-            max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=slow
-        ),
+        settings=settings(max_examples=100, stateful_step_count=40, suppress_health_check=slow),
     )

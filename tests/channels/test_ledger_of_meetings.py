@@ -290,6 +290,4 @@ def test_meetings_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """No seat too many or too few, nobody lost, nobody deceived, nothing held at the end."""
     for module in (channel, directory, meetings):  # restored at the end: each `Hall` replaces it
         monkeypatch.setattr(module, "time", module.time)
-    run_state_machine_as_test(
-        Hall, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
-    )
+    run_state_machine_as_test(Hall, settings=settings(max_examples=60, stateful_step_count=30))

@@ -481,4 +481,4 @@ class Lines(RuleBasedStateMachine):
 
 
 TestLines = Lines.TestCase
-TestLines.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestLines.settings = settings(max_examples=100, stateful_step_count=30)

@@ -21,7 +21,7 @@ async def chunks(pieces: list[bytes]) -> AsyncIterator[bytes]:
 
 
 @given(st.lists(st.binary(max_size=9), max_size=9), st.integers(0, 40))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_a_body_has_its_size_or_is_refused(pieces: list[bytes], size: int) -> None:
     """However it is cut; of what fits every byte is hashed."""
     whole = b"".join(pieces)

@@ -159,4 +159,4 @@ class Engine(RuleBasedStateMachine):
 
 
 TestEngine = Engine.TestCase
-TestEngine.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
+TestEngine.settings = settings(max_examples=12, stateful_step_count=20)

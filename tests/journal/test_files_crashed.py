@@ -115,7 +115,7 @@ class Crashes(RuleBasedStateMachine):
 
 
 TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestCrashes.settings = settings(max_examples=40, stateful_step_count=20)
 
 
 @pytest.mark.parametrize("call", ["flush data", "flush index"])

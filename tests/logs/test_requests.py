@@ -83,7 +83,8 @@ _seconds = st.floats(0, 1e6) | st.sampled_from(
 @example(("127.0.0.1", "GET", "/" + "k" * 1500), 200, (0, 10), 0.001)
 @example(("127.0.0.1", "GET", "/" + "é" * 1500), 200, (0, 10), 0.001)
 @settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=400,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_the_same_line(
     log: Log, texts: tuple[str, str, str], status: int, size: tuple[int, int], seconds: float

@@ -110,35 +110,35 @@ def _broken(draw: st.DrawFn) -> bytes:
 
 
 @given(data=_good())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_all_that_is_good_is_taken(data: bytes) -> None:
     """So that the next tests damage something."""
     assert assert_agreed(data) is not None
 
 
 @given(data=_any)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_agreement(data: bytes) -> None:
     """Requests whose fields need not fit together."""
     assert_agreed(data)
 
 
 @given(data=_broken())
-@settings(max_examples=1200, deadline=None)
+@settings(max_examples=1200)
 def test_agreement_about_what_is_damaged(data: bytes) -> None:
     """A byte too much, too few or different: nothing is taken that aiohttp reads differently."""
     assert_agreed(data)
 
 
 @given(head=st.text(st.sampled_from("GETPU /k.1HTP\r\n:host-,c\t\0"), max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_agreement_about_noise(head: str) -> None:
     """The same for what was never a request."""
     assert_agreed(head.encode())
 
 
 @given(data=_good())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_head_that_is_not_all_there(data: bytes) -> None:
     """No beginning of a head is taken for a request."""
     head, end, _ = data.partition(b"\r\n\r\n")

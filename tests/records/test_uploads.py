@@ -329,4 +329,4 @@ class Records(RuleBasedStateMachine):
 
 
 TestRecords = Records.TestCase
-TestRecords.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
+TestRecords.settings = settings(max_examples=30, stateful_step_count=30)

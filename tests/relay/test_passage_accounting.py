@@ -148,7 +148,6 @@ STEPS = st.tuples(
 )
 @settings(
     max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_order_of_things(monkeypatch, data, pipes, count, steps, seed):

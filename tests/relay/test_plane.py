@@ -117,7 +117,6 @@ async def test_followers_at_several_offsets(transfers):
 )
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_sizes_pieces_and_spans(connect, tmp_path, length, cuts, spans, seed):

@@ -342,7 +342,5 @@ def test_the_ledger_is_what_is_held(monkeypatch):
     slow = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     run_state_machine_as_test(
         Ledger,
-        settings=settings(
-            max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=slow
-        ),
+        settings=settings(max_examples=100, stateful_step_count=40, suppress_health_check=slow),
     )

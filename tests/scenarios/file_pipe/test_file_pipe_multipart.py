@@ -267,7 +267,8 @@ PIECES = st.sampled_from(
 
 @given(form=st.lists(PIECES, max_size=12).map(b"".join), closed=st.booleans())
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_form(root: Front, form: bytes, *, closed: bool) -> None:
     """Whatever a form looks like: it is stored, or refused by one sentence; nothing breaks."""

@@ -160,7 +160,7 @@ def assert_had_back(daemon: Daemon, key: str, body: bytes) -> None:
             assert not any(byte < 32 or byte == 127 for byte in line), line
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from([b"Content-Type", b"Content-Encoding", b"Content-Disposition"]), _texts)
 def test_any_label(store: Daemon, name: bytes, value: bytes) -> None:
     """A label of any bytes is kept, mended or dropped; the object is never lost by it."""
@@ -175,7 +175,7 @@ def test_any_label(store: Daemon, name: bytes, value: bytes) -> None:
     assert_had_back(store, key.partition("?")[0], b"hello")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(_texts)
 def test_any_name_in_a_form(store: Daemon, name: bytes) -> None:
     """The same for the name of a file in a form; a broken form is refused as one."""

@@ -100,7 +100,7 @@ async def open_uploads(
         uploads = UploadEngines(parts, offsets)
         await uploads.recover()
         life.push_async_callback(uploads.aclose)
-        for chore in (_sweep(uploads), _rest(uploads.parts)):
+        for chore in (parts.tidy(), _sweep(uploads), _rest(parts)):
             life.callback(asyncio.create_task(chore).cancel)
         yield uploads
 

@@ -22,6 +22,7 @@ from filepipe.errors import ConfigError, StorageFailed, Unavailable
 from filepipe.records import uploads as records
 from filepipe.testing import turns
 from filepipe.upload_service import ShelfPlace, UploadPlaces, open_uploads
+from filepipe_backends.local import LocalShelf
 
 Open = Callable[..., Any]
 
@@ -70,6 +71,32 @@ async def test_what_is_abandoned_goes_soon(opening: Open, monkeypatch: pytest.Mo
                     each.id == upload_id for each in await engines.parts.listing("me", 9, None)
                 ):
                     await turns()
+
+
+async def test_a_start_waits_for_nothing_to_be_removed(
+    opening: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no record names goes once its storage answers; no start and no end waits for that."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+    drop = LocalShelf.drop
+
+    async def late(shelf: LocalShelf, handle: str) -> None:
+        asked.set()
+        await answer.wait()
+        await drop(shelf, handle)
+
+    async with opening() as engines:
+        await begin(engines.parts)
+    monkeypatch.setattr(records, "handles", lambda conn: set())
+    monkeypatch.setattr(LocalShelf, "drop", late)
+    for _ in range(2):
+        async with asyncio.timeout(10), opening():
+            await asked.wait()
+            asked.clear()
+    async with asyncio.timeout(10), opening() as engines:
+        answer.set()
+        while await engines.parts._shelves.of("local").drafts():
+            await turns()
 
 
 async def test_what_nobody_uses_holds_nothing(

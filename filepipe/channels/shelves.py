@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from filepipe.errors import FilepipeError, Unavailable
 from filepipe.logs import get_logger
 from filepipe.storage.interface import Naming, Shelf
 
 log = get_logger("filepipe.uploads")
+
+
+class Orphan(NamedTuple):
+    """A draft that no record names, and the name of its storage."""
+
+    storage: str
+    handle: str
 
 
 class Shelves:
@@ -37,12 +45,27 @@ class Shelves:
         shelf = self._by_name.get(name)
         return shelf is not None and shelf.traits.local_disk
 
-    async def tidy(self, kept: Collection[str]) -> None:
-        """Remove the drafts whose handles are not in `kept`, as far as that can be done now."""
+    async def orphans(self, kept: Collection[str]) -> list[Orphan]:
+        """The drafts whose handles are not in `kept`, as far as that can be known now."""
+        found = []
         for name, shelf in self._by_name.items():
             try:
-                for handle in await shelf.drafts():
-                    if handle not in kept:
-                        await shelf.drop(handle)
-            except FilepipeError as error:  # the next start tries it again
-                log.warning("what a crash left stays", storage=name, reason=str(error))
+                handles = await shelf.drafts()
+            except FilepipeError as error:
+                _warn(name, error)
+            else:
+                found += [Orphan(name, handle) for handle in handles if handle not in kept]
+        return found
+
+    async def drop(self, orphans: Iterable[Orphan]) -> None:
+        """Remove them, as far as that can be done now."""
+        for orphan in orphans:
+            try:
+                await self.of(orphan.storage).drop(orphan.handle)
+            except FilepipeError as error:
+                _warn(orphan.storage, error)
+
+
+def _warn(storage: str, error: FilepipeError) -> None:
+    """The next start tries it again."""
+    log.warning("what a crash left stays", storage=storage, reason=str(error))

@@ -21,7 +21,7 @@ from filepipe.accountant import Budget
 from filepipe.channels import upload_steps as steps
 from filepipe.channels.channel import Channel, Metadata
 from filepipe.channels.one_by_one import ToTheEnd
-from filepipe.channels.shelves import Shelves
+from filepipe.channels.shelves import Orphan, Shelves
 from filepipe.channels.upload_activity import UploadActivity
 from filepipe.channels.upload_bodies import digest_of
 from filepipe.channels.upload_files import Files
@@ -71,6 +71,7 @@ class Uploads(UploadQueries):
         self.files = Files(self._run, self._free, shelves)
         self._finishers = asyncio.Semaphore(rules.finishing_at_once)
         self._taken: dict[str, int] = {}
+        self._orphans: list[Orphan] = []
 
     def traits(self, storage: str) -> Traits:
         """What a plan has to know of the storage. Raises `Unavailable`."""
@@ -284,14 +285,14 @@ class Uploads(UploadQueries):
     # -- the daemon's own
 
     async def recover(self) -> None:
-        """After a start: remove what no record names, go on with what was being finished."""
+        """After a start: find what no record names, go on with what was being finished."""
         kept = await self._run(records.handles)
         self._activity.open = len(kept)
         for upload in await self._run(records.open_in_parts):
             if self._shelves.on_local_disk(upload.storage):
                 self._taken[upload.id] = plan_of(upload).total_size
                 self._disk.adopt(self._taken[upload.id])
-        await self._shelves.tidy(kept)
+        self._orphans = await self._shelves.orphans(kept)
         for upload in await self._run(
             lambda conn: records.reset_finalizing(conn, "Server restarted during finalization")
         ):
@@ -299,6 +300,11 @@ class Uploads(UploadQueries):
                 await self._finishing(upload)
             except FilepipeError as error:  # it stays failed
                 log.warning("upload cannot be finished", upload=upload.id, reason=str(error))
+
+    async def tidy(self) -> None:
+        """Remove what `recover` has found; a storage that does not answer keeps it waiting."""
+        orphans, self._orphans = self._orphans, []
+        await self._shelves.drop(orphans)
 
     async def expire(self) -> int:
         """Remove what nobody has finished or touched for its time; how many that were."""

@@ -23,15 +23,20 @@ def test_one_that_is_not_open() -> None:
 
 async def test_tidying(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not kept goes; a shelf that cannot be reached hinders no other."""
-    shelf, ill = MemoryShelf(), MemoryShelf()
+    shelf, ill, stiff = MemoryShelf(), MemoryShelf(), MemoryShelf()
     for upload_id in ("a", "b", "c"):
         await (await shelf.begin(upload_id, 1)).close()
+    await (await stiff.begin("d", 1)).close()
 
-    async def fail() -> list[str]:
+    async def fail(*handle: str) -> list[str]:
         raise StorageFailed("away")
 
     monkeypatch.setattr(ill, "drafts", fail)
-    await Shelves({"ill": ill, "memory": shelf}, "memory").tidy({"b"})
+    monkeypatch.setattr(stiff, "drop", fail)
+    shelves = Shelves({"ill": ill, "stiff": stiff, "memory": shelf}, "memory")
+    orphans = await shelves.orphans({"b"})
+    assert orphans == [("stiff", "d"), ("memory", "a"), ("memory", "c")]
+    await shelves.drop(orphans)
     assert await shelf.drafts() == ["b"]
 
 

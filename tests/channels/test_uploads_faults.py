@@ -37,6 +37,7 @@ async def engine(folder: Path) -> AsyncIterator[Uploads]:
     )
     try:
         await uploads.recover()
+        await uploads.tidy()
         yield uploads
         await uploads.aclose()
     finally:

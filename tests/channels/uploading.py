@@ -44,6 +44,7 @@ class World:
         """A start of the daemon."""
         world = cls(await Database.open(path), shelf, rules)
         await world.uploads.recover()
+        await world.uploads.tidy()
         return world
 
     async def aclose(self) -> None:

@@ -264,6 +264,11 @@ class Commands:
                 number += 1
                 time.sleep(choose.uniform(0, 0.01))
 
+    def catch_up(self) -> None:
+        """Wait until what was fed by now is followed; who meets only dead daemons gives up."""
+        fed = len(self.fed)
+        eventually(lambda: self._output.stat().st_size >= fed, 60)
+
     def end(self, daemon: Daemon) -> None:
         """Feed no more; each byte is in the log once, and the follower has exactly those."""
         self._stop.set()

@@ -62,6 +62,7 @@ def test_killed_at_any_moment(
             ]
             nothing_left_over(daemon, [*kept, *(each.path for each in churners), commands.path])
             assert not [line for line in daemon.log() if line.get("level") == "error"]
+            commands.catch_up()
         finish(daemon, appenders, followers)
         commands.end(daemon)
     finally:

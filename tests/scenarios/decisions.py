@@ -15,3 +15,16 @@ def assert_bound(page: Path, folder: Path, count: int) -> None:
     assert list(named) == list(range(1, count + 1))
     for number, tests in named.items():
         assert tests == {name for name in existing if name.startswith(f"test_{number:02}_")}
+
+
+def assert_rows_name_tests(page: Path, title: str, folder: Path) -> None:
+    """Each row below the heading names tests in its last cell, which are all in the folder."""
+    source = "".join(path.read_text() for path in folder.glob("test_*.py"))
+    existing = set(re.findall(r"def (test_\w+)", source))
+    text = page.read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+    last = re.findall(r"^\|.*\| ([^|]+) \|$", text, re.MULTILINE)[1:]  # not the heads
+    assert len(last) > 10
+    for cell in last:
+        named = set(re.findall(r"`(test_\w+)`", cell))
+        assert named, cell
+        assert named <= existing, named - existing

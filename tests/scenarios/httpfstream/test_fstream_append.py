@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from tests.conftest import Daemon, eventually
+from tests.conftest import Daemon, eventually, read_until
+from tests.scenarios.answers import raw
 from tests.scenarios.httpfstream.wire import (
     BINARY,
     CLOSE,
@@ -48,6 +49,8 @@ def test_only_get(shared: Daemon, path: str, method: str) -> None:
     assert (answer.status, answer["Allow"]) == (405, "GET")
     if method != "HEAD":
         assert answer.text == "method not supported\n"
+        assert answer["Content-Type"] == "text/plain; charset=utf-8"
+        assert answer["X-Content-Type-Options"] == "nosniff"
     if method != "OPTIONS":  # in `auto` that is a question about the key
         assert ask(shared, path, APPEND, method=method).status == 405
 
@@ -73,6 +76,19 @@ def test_any_other_verb_follows(shared: Daemon, path: str, verb: str) -> None:
     """The case counts."""
     answer = ask(shared, f"{path}?verb={verb}", *handshake(), listener=1)
     assert (answer.status, answer.text) == (404, "404 page not found\n")
+
+
+def test_a_connection_serves_the_next_request(shared: Daemon, path: str) -> None:
+    """Looks, and refusals, leave it open."""
+    with shared.connect(listener=1) as sock:
+        for method, query, status in (
+            ("GET", "", 404), ("GET", "?verb=APPEND", 426), ("PUT", "", 405), ("GET", "", 404),
+        ):  # fmt: skip
+            sock.sendall(raw(f"{method} {path}{query} HTTP/1.1", "Connection: keep-alive"))
+            head, _, body = read_until(sock, b"\r\n\r\n").partition(b"\r\n\r\n")
+            assert int(head.split()[1]) == status
+            if not body.endswith(b"\n"):
+                read_until(sock, b"\n")
 
 
 # -- handshakes
@@ -103,13 +119,16 @@ def test_no_handshake_in_http_1_0(shared: Daemon, path: str) -> None:
 
 
 def test_an_answer_to_the_handshake(shared: Daemon, path: str) -> None:
-    """No extension, no subprotocol that nobody asked for."""
+    """No extension, no subprotocol that nobody asked for; the sum is that of RFC 6455, 1.3."""
     deflate = "Sec-WebSocket-Extensions: permessage-deflate"
-    with Wire(shared, f"{path}?verb=APPEND", deflate, "Sec-WebSocket-Protocol: chat") as wire:
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    with Wire(shared, f"{path}?verb=APPEND", deflate, key, "Sec-WebSocket-Protocol: chat") as wire:
         head = wire.head.decode().lower()
         assert "sec-websocket-extensions" not in head
         assert "sec-websocket-protocol" not in head
-        assert "\r\nsec-websocket-accept: " in head
+        assert "\r\nupgrade: websocket\r\n" in head
+        assert "\r\nconnection: upgrade\r\n" in head
+        assert "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in wire.head.decode()
     assert content(shared, path) == b""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Daemon, eventually, start_curl
-from tests.scenarios.decisions import assert_bound
+from tests.scenarios.decisions import assert_bound, assert_rows_name_tests
 from tests.scenarios.httpfstream.wire import (
     ORIGINAL,
     TEXT,
@@ -33,6 +34,7 @@ Start = Callable[..., Daemon]
 def test_the_page_names_the_tests() -> None:
     """Every row of the page, and nothing that is not there."""
     assert_bound(PAGE, Path(__file__).parent, 18)
+    assert_rows_name_tests(PAGE, "On the wire", Path(__file__).parent)
 
 
 def test_02_looks_hurt_nobody(shared: Daemon, path: str) -> None:
@@ -154,6 +156,20 @@ def test_15_curl_follows_an_appender(shared: Daemon, path: str) -> None:
         wire.say(b" live")
         wire.close()
     assert follower.communicate(timeout=30)[0] == b"89 live"
+
+
+def test_17_followers_share_what_is_in_memory(shared: Daemon, path: str) -> None:
+    """Forty of them hold no more of it than one."""
+    message = b"x" * 4096
+    with Wire(shared, path, APPEND) as wire, contextlib.ExitStack() as stack:
+        followers = [stack.enter_context(Wire(shared, path)) for _ in range(40)]
+        assert {follower.join() for follower in followers} == {b""}
+        for _ in range(128):
+            wire.say(message)
+        for follower in followers:
+            assert all(follower.message().data == message for _ in range(128))
+        eventually(lambda: 0 < shared.state()["memory"]["used"] <= 256 * 1024)
+        wire.close()
 
 
 @pytest.mark.parametrize("insist", [False, True])

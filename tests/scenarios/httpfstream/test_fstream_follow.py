@@ -45,6 +45,9 @@ def test_nobody_appends(shared: Daemon, path: str) -> None:
     for headers in ([FOLLOW], [FOLLOW, *handshake()]):
         answer = ask(shared, path, *headers)
         assert (answer.status, answer.body, answer["Content-Length"]) == (200, b"0123456789", "10")
+        assert (answer["Content-Type"], answer["Accept-Ranges"]) == (
+            "application/octet-stream", "bytes",
+        )  # fmt: skip
     part = ask(shared, path, "Range: bytes=2-4", listener=1)
     assert (part.status, part.body, part["Content-Range"]) == (206, b"234", "bytes 2-4/10")
     assert ask(shared, path, f"If-None-Match: {answer['ETag']}", listener=1).status == 304
@@ -178,6 +181,26 @@ def test_a_bad_handshake(shared: Daemon, path: str, header: str) -> None:
         assert answer.status == 403
         for wrong in ("binary=1", "live=1"):
             assert ask(shared, f"{path}?{wrong}", *handshake()).status == 400
+
+
+def test_who_appends_next_is_not_followed(shared: Daemon, path: str) -> None:
+    """A follower ends with the session that it joined, however soon another begins."""
+    with Wire(shared, path, APPEND) as wire, Wire(shared, path) as follower:
+        assert follower.join() == b""
+        wire.say(b"first")
+        assert wire.close().code == 1000
+        with Wire(shared, path, APPEND) as other:
+            other.say(b"second")
+            assert follower.live() == b"first"
+            eventually(lambda: stored(shared, path[1:]) == 11)
+
+
+def test_a_type_is_not_taken_from_a_handshake(shared: Daemon, path: str) -> None:
+    """Nor from the name; what bytes are, and how they are shown, is nothing that it can say."""
+    with Wire(shared, f"{path}.html", APPEND, "Content-Type: text/html") as wire:
+        wire.say(b"<script>")
+        wire.close()
+    assert ask(shared, f"{path}.html", listener=1)["Content-Type"] == "application/octet-stream"
 
 
 def test_a_session_of_http(shared: Daemon, path: str) -> None:

@@ -25,7 +25,7 @@ type options struct {
 	readers, count, workers, senders int
 	chunked, keepalive, verify       bool
 	apiKey, fsync, dd, bare          string
-	subprotocol                      string
+	key, subprotocol                 string
 	sockets, stopped                 int
 	message                          int64
 	rate                             float64
@@ -56,6 +56,8 @@ var modes = map[string]mode{
 	"tus":       {run: tus, size: 1 << 30},
 	"parts":     {run: parts, size: 50 << 20, count: 8},
 	"complete":  {run: complete, size: 50 << 20, count: 8},
+	"fill":      {run: fill, size: 1 << 30},
+	"history":   {run: history, size: 1 << 30},
 	"followers": {run: followers, size: 100_000_000, readers: 200},
 	"append":    {run: appending, size: 1 << 10, count: 100000},
 }
@@ -90,7 +92,8 @@ func parseOptions() options {
 	flag.StringVar(&o.fsync, "fsync", "", "sync what is below this folder before tus has its time")
 	flag.StringVar(&o.dd, "dd", "", "write the same as parts with dd in this folder, besides")
 	flag.StringVar(&o.bare, "bare", "", "write the same as append in this folder, besides")
-	flag.IntVar(&o.sockets, "sockets", 0, "of the readers in followers, how many are WebSockets")
+	flag.StringVar(&o.key, "key", "", "the key in fill and history")
+	flag.IntVar(&o.sockets, "sockets", 0, "of the readers in followers and history, how many are WebSockets")
 	flag.StringVar(&o.subprotocol, "subprotocol", "", "what WebSockets that follow ask for")
 	flag.Int64Var(&o.message, "message", 16<<10, "bytes of a message in followers")
 	flag.Float64Var(&o.rate, "rate", 10e6, "bytes a second that are appended in followers")

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PORTION = 128 * 1024
 """Bytes that are given at once at most: what who stops taking may hold of them."""
 
+ROUND = 1024 * 1024
+"""Bytes that one of them is given in a round, if it has fallen behind."""
+
 SHORT = 0.001
 """Seconds that a round may take without a pause behind it."""
 
@@ -50,12 +53,14 @@ class Attendee(Protocol):
 class Audience:
     """All who attend one log."""
 
-    __slots__ = ("_log", "_rounds", "_seats")
+    __slots__ = ("_log", "_reached", "_rounds", "_seats")
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._seats: dict[Attendee, asyncio.Future[None]] = {}
         self._rounds: asyncio.Task[None] | None = None
+        self._reached = 0
+        """Everybody has what is before it."""
 
     async def attend(self, attendee: Attendee) -> None:
         """Give it what comes; returns when there is something that it has to look at itself.
@@ -87,13 +92,12 @@ class Audience:
         log = self._log
         try:
             while True:
-                began, size = loop.time(), log.size
-                if not await self._round(size):
+                began = loop.time()
+                if not await self._round():
                     await log.progress()
                     continue
-                log.keep(size)
                 took = loop.time() - began
-                if took > SHORT and log.size - size < PORTION:
+                if took > SHORT and log.size - self._reached < PORTION:
                     await asyncio.sleep(min(took, PAUSE))
         finally:
             if self._rounds is asyncio.current_task():  # it failed; else nobody is there any more
@@ -101,14 +105,19 @@ class Audience:
                 for attendee in list(self._seats):
                     self._let_go(attendee)
 
-    async def _round(self, size: int) -> bool:
-        """Give everybody what is before `size`; whether there was anything."""
+    async def _round(self) -> bool:
+        """Give everybody what is new, within bounds; whether there was anything."""
         shaped: dict[tuple[Hashable, int, int], Shaped] = {}
+        size = self._reached = self._log.size
         for number, attendee in enumerate(list(self._seats), 1):
-            if attendee in self._seats and not await self._give(attendee, size, shaped):
-                self._let_go(attendee)
+            if attendee in self._seats:
+                if await self._give(attendee, size, shaped):
+                    self._reached = min(self._reached, attendee.follower.offset)
+                else:
+                    self._let_go(attendee)
             if shaped and number % SPAN == 0:
                 await asyncio.sleep(0)
+        self._log.keep(self._reached)
         return bool(shaped)
 
     async def _give(
@@ -118,10 +127,12 @@ class Audience:
         shaped: dict[tuple[Hashable, int, int], Shaped],
     ) -> bool:
         """Whether it goes on to attend."""
-        follower = attendee.follower
+        follower, given = attendee.follower, 0
         while (left := min(size, follower.end) - follower.offset) > 0:
             if not follower.is_served or attendee not in self._seats:
                 return False
+            if given >= ROUND:
+                return True
             key = attendee.form, follower.offset, min(left, PORTION)
             if (ready := shaped.get(key)) is None:
                 try:
@@ -130,6 +141,7 @@ class Audience:
                     return False
                 continue  # meanwhile it may have left, or read on its own
             follower.offset += ready[1]
+            given += ready[1]
             if not attendee.take(*ready):
                 return False
         return follower.is_live

@@ -15,7 +15,7 @@ SIZE = 256 * 1024
 PIECES = 64
 """Pieces that are kept, each as it was written."""
 
-MOST = 2 * 1024 * 1024
+MOST = 1024 * 1024
 """Bytes that are kept where somebody has not got them yet."""
 
 

@@ -11,7 +11,11 @@ from aiohttp import web
 
 from filepipe.channels.audience import Shaped
 from filepipe.channels.follower import Follower
+from filepipe.logs import get_logger
+from filepipe.web.exchange import EXCHANGE
 from filepipe.web.stall import Watch
+
+log = get_logger("filepipe.follower")
 
 
 class Shape(Protocol):
@@ -94,6 +98,15 @@ class Seat:
         if self._request.transport is None:
             raise ConnectionResetError("the follower left")
         stall.end()
+
+
+def note_cut(request: web.BaseRequest, follower: Follower) -> None:
+    """Say in the log up to where a follower was sent anything who takes nothing."""
+    log.info(
+        "a follower took nothing and was cut",
+        request_id=request[EXCHANGE].id,
+        offset=follower.offset,
+    )
 
 
 def chunked(records: Sequence[bytes], *, whole: bool) -> Shaped:

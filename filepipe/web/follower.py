@@ -13,24 +13,18 @@ from functools import partial
 
 from aiohttp import web
 
+from filepipe.channels.channel import READ_SIZE
 from filepipe.channels.follower import Follower
 from filepipe.errors import BadRequest, FilepipeError, Stalled
-from filepipe.logs import get_logger
 from filepipe.protocols.fstream import BINARY, LARGE, SMALL, Messages, farewell
 from filepipe.protocols.websocket import Op, frame
-from filepipe.web.attendance import Seat
+from filepipe.web.attendance import Seat, note_cut
 from filepipe.web.context import Context
-from filepipe.web.exchange import EXCHANGE
 from filepipe.web.stall import Watch
 from filepipe.web.websocket import WebSocket
 
-log = get_logger("filepipe.follower")
-
 SILENCE = 3.0
 """Seconds without a byte after which a ping is sent."""
-
-BLOCK = 64 * 1024
-"""Bytes that are sent at once."""
 
 MOST_HEARD = 64 * 1024
 """Bytes of a message of a client; all it can say is that it leaves."""
@@ -68,11 +62,7 @@ class FollowSocket:
                 async with self._heard():
                     await self._send()
         except Stalled:
-            log.info(
-                "a follower took nothing and was cut",
-                request_id=self._request[EXCHANGE].id,
-                offset=follower.offset,
-            )
+            note_cut(self._request, follower)
             socket.abort()
             return socket.response
         except FilepipeError as error:
@@ -92,7 +82,7 @@ class FollowSocket:
         messages = self._messages()
         with self._context.pumps.watch_follower() as stall:
             while follower.offset < join:
-                data = await follower.read(min(BLOCK, join - follower.offset))
+                data = await follower.read(min(READ_SIZE, join - follower.offset))
                 if not data:
                     break
                 await self._write(self._made(messages, data, last=follower.offset >= join), stall)
@@ -135,15 +125,15 @@ class FollowSocket:
         size = 0
         try:
             async with asyncio.timeout(SILENCE):
-                data = await follower.read(BLOCK)
+                data = await follower.read(READ_SIZE)
         except TimeoutError:
             return [frame(Op.PING, b"")]
         while data:
             frames += self._made(messages, data, last=follower.at_end_of_record)
             size += len(data)
-            if size >= BLOCK or follower.offset >= follower.log.size:
+            if size >= READ_SIZE or follower.offset >= follower.log.size:
                 break
-            data = await follower.read(BLOCK)
+            data = await follower.read(READ_SIZE)
         return frames
 
     def _made(self, messages: Messages, data: bytes, *, last: bool) -> list[bytes]:

@@ -41,7 +41,7 @@ async def send_history(
             await _send(plane, request, outflow, patience)
         finally:
             count(outflow.moved)
-        follower.offset = outflow.offset
+            follower.offset = outflow.offset
 
 
 async def _outflow(plane: Plane, sock: int, follower: Follower, patience: float) -> Outflow:

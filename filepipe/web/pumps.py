@@ -21,12 +21,12 @@ from filepipe.channels.channel import Channel, Kind, Reader, Writer
 from filepipe.channels.follower import Follower
 from filepipe.channels.log import Log
 from filepipe.channels.state import State
-from filepipe.errors import BadRequest, Broken, FilepipeError, TooLarge, Unavailable
+from filepipe.errors import BadRequest, Broken, FilepipeError, Stalled, TooLarge, Unavailable
 from filepipe.relay.moves import Gauge, Intake, Outflow
 from filepipe.relay.plane import Plane
 from filepipe.service import Statistics
 from filepipe.storage.interface import Descriptor
-from filepipe.web.attendance import Seat, http_seat
+from filepipe.web.attendance import Seat, http_seat, note_cut
 from filepipe.web.connection import Connection, reset
 from filepipe.web.exchange import EXCHANGE
 from filepipe.web.history import send_history
@@ -240,7 +240,9 @@ class Pumps:
                     await self._send_here(request, reader, response)
                 else:
                     await self._send_by_kernel(request, outflow, response)
-        except (FilepipeError, ConnectionError):
+        except (FilepipeError, ConnectionError) as error:
+            if isinstance(error, Stalled) and isinstance(reader, Follower):
+                note_cut(request, reader)
             cut(request, framed=size is not None or request.version >= (1, 1))
         return response
 

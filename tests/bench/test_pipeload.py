@@ -210,6 +210,39 @@ def test_a_refused_handshake_is_no_measurement(
     assert "the handshake got status 403" in line["error"]
 
 
+@pytest.mark.parametrize("asked", ["", "filepipe.binary"])
+def test_followers_time_every_message(load: Load, daemon: tuple[int, int], asked: str) -> None:
+    """Of both kinds; who stops reading is cut, and goes on."""
+    port, pid = daemon
+    words = f"-mode followers -readers 4 -sockets 2 -size {SIZE} -message 1000 -rate 4e6"
+    status, line = load(port, "-pid", str(pid), *words.split(), "-subprotocol", asked)
+    assert "error" not in line
+    assert status == 0
+    assert 0 <= line["p50_ms"] <= line["p99_ms"] <= line["max_ms"]
+    assert line["waiting_kib_per_follower"] >= 0
+
+
+def test_a_follower_that_is_not_cut_is_no_measurement(load: Load, daemon: tuple[int, int]) -> None:
+    """Who stopped reading, and was waited for, got everything."""
+    port, _ = daemon
+    words = f"-mode followers -readers 2 -stopped 1 -stop-after 0s -stall 1ms -size {SIZE}"
+    status, line = load(port, *words.split(), "-rate", "7e5")
+    assert status == 1
+    assert line["error"] == "who stopped reading was not cut"
+
+
+@pytest.mark.parametrize("words", ["-suffix ?follow", "-sockets 1 -subprotocol filepipe.binary"])
+def test_one_catches_up(load: Load, daemon: tuple[int, int], words: str) -> None:
+    """With what is there, whatever comes after it."""
+    port, pid = daemon
+    sized = ("-key", f"history-{len(words)}", "-size", str(SIZE), "-verify", "-pid", str(pid))
+    assert load(port, "-mode", "fill", "-chunked", "-suffix", "?append", *sized)[0] == 0
+    status, line = load(port, "-mode", "history", *words.split(), *sized)
+    assert "error" not in line
+    assert status == 0
+    assert line["gb_per_s"] > 0
+
+
 def test_idle_counts_memory_of_waiting_readers(load: Load, daemon: tuple[int, int]) -> None:
     """Readers of keys that nobody writes wait, and each has its price in KiB."""
     port, pid = daemon

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import http.client
 import subprocess
 from collections.abc import Callable
+
+import pytest
 
 from tests.conftest import Daemon, eventually
 from tests.scenarios.logs.asking import append, ask, begin, end_of, finish, follow, say
@@ -126,6 +130,42 @@ def test_many_followers(shared: Daemon, path: str) -> None:
         with follower:
             assert follower.begin() == 200
             assert sha(follower.rest() or b"") == sha(body[10 * number :])
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_who_takes_nothing_is_cut_and_can_go_on(start: Callable[..., Daemon], live: bool) -> None:
+    """At the limit, live or in the history; the log says where, the others have everything."""
+    daemon = start("--stall-timeout", "1")
+    body = body_of(16 * MIB)
+    if not live:
+        append(daemon, "/log", body, chunked=True)
+    with Download(daemon, "/log?follow&wait=20", receive_buffer=64 * 1024) as stuck:
+        well = follow(daemon, "/log", "&wait=20")
+        if live:
+            eventually(lambda: daemon.state()["waiting_readers"] == 2)
+            append(daemon, "/log", body, chunked=True)
+        else:
+            append(daemon, "/log", b"", "&close")
+        assert end_of(well) == (body, 0)
+        eventually(lambda: cuts(daemon))
+        assert stuck.begin() == 200
+        got = b""
+        with contextlib.suppress(http.client.IncompleteRead, ConnectionError):
+            while piece := stuck.response.read1(65536):
+                got += piece
+    [offset] = cuts(daemon)
+    assert 0 < len(got) <= offset < len(body)
+    assert sha(got) == sha(body[: len(got)])
+    append(daemon, "/log", b"", "&close")
+    rest = ask(daemon, f"/log?follow&offset={len(got)}").body
+    assert sha(got + rest) == sha(body)
+    daemon.assert_clean_log()
+
+
+def cuts(daemon: Daemon) -> list[int]:
+    """The offsets at which followers were cut."""
+    lines = (line for line in daemon.log() if "took nothing and was cut" in line["event"])
+    return [line["offset"] for line in lines]
 
 
 # -- events

@@ -173,6 +173,7 @@ async def _pause(backoff: Backoff, why: Exception, position: int) -> None:
 
 
 def asked(url: URL, *query: str) -> URL:
-    """Add to the query."""
-    glue = "&" if url.raw_query_string else "?"
-    return URL(str(url.with_fragment(None)) + glue + "&".join(query), encoded=True)
+    """Add to the query what is not there already, as in a URL that was meant for curl."""
+    there = url.raw_query_string.split("&") if url.raw_query_string else []
+    wanted = there + [each for each in query if each not in there]
+    return URL(f"{url.with_query(None).with_fragment(None)}?{'&'.join(wanted)}", encoded=True)

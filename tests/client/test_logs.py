@@ -5,6 +5,7 @@ import itertools
 from contextlib import aclosing
 
 import pytest
+from yarl import URL
 
 from filepipe.client import Busy, Client, NotThere, Refused, Unreachable, logs
 from filepipe.client.logs import RECORD
@@ -49,6 +50,15 @@ async def test_append_and_follow(far: Daemon, key: str) -> None:
         with pytest.raises(Busy):
             async with client.append(key) as log:
                 await log.write(b"more")
+
+
+async def test_a_url_that_was_meant_for_curl(far: Daemon, key: str) -> None:
+    """What it says already is not said twice; the rest of its query stays."""
+    async with Client(far.url()) as client:
+        async with client.append(URL(far.url(f"/{key}?append&ttl=1h")), close=True) as log:
+            await log.write(b"data")
+        url = URL(far.url(f"/{key}?wait=1&follow"))
+        assert [chunk async for chunk in client.follow(url)] == [b"data"]
 
 
 async def test_a_large_write_is_several_records(far: Daemon, key: str) -> None:

@@ -30,6 +30,7 @@ from filepipe.errors import (
     ConfigError,
     Draining,
     FilepipeError,
+    StorageFailed,
     TooManyKeys,
 )
 from filepipe.journal.adoption import adopt, adopt_all, is_there
@@ -306,10 +307,18 @@ class Logs:
             removing.exception()  # its caller may be gone
 
     async def expire(self) -> int:
-        """Remove the logs whose time to live is over; how many."""
-        count = 0
+        """Remove the logs whose time to live is over; how many.
+
+        Raises `StorageFailed` at the end where one of them could not be.
+        """
+        count, failure = 0, None
         for log in self:
-            count += await self.ended(log)
+            try:
+                count += await self.ended(log)
+            except StorageFailed as error:
+                failure = error
+        if failure is not None:
+            raise failure
         return count
 
     async def ended(self, log: Log) -> bool:

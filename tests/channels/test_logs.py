@@ -220,6 +220,17 @@ async def test_a_log_expires_when_nobody_uses_it(logs, tmp_path, opened, directo
     assert not data.exists()
 
 
+async def test_one_that_cannot_expire_keeps_no_other(logs, tmp_path):
+    """Though it comes first."""
+    for key in ("first", "second"):
+        await keep(logs, b"data", Key(key), ttl=100.0)
+        os.utime(tmp_path / "logs" / (name_of(key) + ".data"), (0, 0))
+    (tmp_path / "logs" / (name_of("first") + ".data")).unlink()
+    with pytest.raises(StorageFailed):
+        await logs.expire()
+    assert [log.key for log in logs] == ["first"]
+
+
 async def test_a_damaged_log_is_said_and_not_served(logs, tmp_path, opened, directory):
     """It keeps its key until it is deleted; all others are served."""
     await keep(logs, b"damaged")

@@ -104,6 +104,11 @@ class Session(Writer):
         while self._flight:
             await self._land()
 
+    async def decided(self) -> None:
+        """Return when it is known of everything that was written whether it is kept."""
+        if self._flight:
+            await asyncio.wait([done for done, _ in self._flight])
+
     async def _land(self) -> None:
         done, size = self._flight[0]
         await asyncio.shield(done)

@@ -13,6 +13,7 @@ from filepipe.errors import (
     DiskFull,
     LogClosed,
     NotAtEnd,
+    Stalled,
     WriterPresent,
 )
 from filepipe.keys import Key
@@ -100,6 +101,27 @@ async def test_a_session_hears_that_its_bytes_were_not_kept(log, disk):
         await appending()
     assert await read_all(log) == b"kept "
     assert isinstance(session.lost, DiskFull)
+
+
+async def test_what_becomes_of_a_lost_session_is_decided_later(log, disk):
+    """Whoever tells how much is kept waits for that."""
+    session = Session(log)
+
+    async def appending():
+        async with session:
+            disk.held.clear()
+            await session.write([b"one ", b"two"])
+            raise Stalled("its sender says nothing")
+
+    with pytest.raises(Stalled):
+        await appending()
+    decided = asyncio.create_task(session.decided())
+    await asyncio.sleep(0.05)
+    assert (log.size, decided.done()) == (0, False)
+    disk.held.set()
+    await decided
+    assert log.size == 7
+    await session.decided()
 
 
 async def test_a_session_that_says_nothing_hears_it_too(log, disk):

@@ -145,11 +145,16 @@ async def _append_whole(
 async def _append_session(
     context: Context, request: web.BaseRequest, log: Log, wish: Append
 ) -> int:
-    async with Session(log, at=wish.offset, durable=wish.durable) as session:
-        await invite(request)
-        await context.pumps.receive(request, session)
-        if wish.close:
-            await session.close()
+    session = Session(log, at=wish.offset, durable=wish.durable)
+    try:
+        async with session:
+            await invite(request)
+            await context.pumps.receive(request, session)
+            if wish.close:
+                await session.close()
+    except FilepipeError:
+        await session.decided()  # the refusal says what is acknowledged
+        raise
     return session.end
 
 

@@ -68,6 +68,18 @@ def test_over_the_quota(start: Start) -> None:
     assert append(daemon, "/log", b"", "&offset=60000").status == 200
 
 
+def test_too_large(start: Start) -> None:
+    """One that says so brings nothing; a session what came before, and is told how much."""
+    daemon = start("--max-body-size", "100K")
+    said = append(daemon, "/log", bytes(150_000))
+    assert (said.status, said["X-Error-Code"]) == (413, "too_large")
+    for number in range(5):
+        cut = append(daemon, f"/log-{number}", bytes(150_000), chunked=True)
+        assert (cut.status, cut["X-Error-Code"]) == (413, "too_large")
+        assert cut.end == ask(daemon, f"/log-{number}", "--head").end <= 100 * 1024
+    assert ask(daemon, "/log?wait=0").status == 404
+
+
 def test_a_follower_that_stops_is_cut(start: Start, each_path: str) -> None:
     """At the limit for readers; until then, and afterwards, it disturbs nobody."""
     daemon = start(each_path, "--stall-timeout", "1")

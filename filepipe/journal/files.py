@@ -245,12 +245,14 @@ class LogFiles:
         try:
             yield
         except OSError:
-            if not self._failed:
-                try:
-                    self._disk.cut(index, self._index_size)
+            try:
+                # also after a flush that failed: a start that found this frame in the kernel's
+                # memory would take it for one that is on the disk
+                self._disk.cut(index, self._index_size)
+                if not self._failed:
                     self._disk.cut(data, self.size)
-                except OSError:
-                    self._failed = True
+            except OSError:
+                self._failed = True
             raise
 
     # -- reading

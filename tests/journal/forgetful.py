@@ -34,6 +34,7 @@ class ForgetfulDisk(Disk):
         """What was flushed although a flush of it had failed since the last start."""
         self._lost: set[Path] = set()
         self.calls: list[str] = []
+        self.failed: list[str] = []
         self.open_now: set[int] = set()
 
     def open(self, path: Path, *, new: bool = False, folder: int | None = None) -> int:
@@ -110,15 +111,17 @@ class ForgetfulDisk(Disk):
 
     def _failing(self, call: str) -> OSError | None:
         self.calls.append(call)
+        code = None
         if self.fail is not None and self.fail[0] == call:
             code, self.fail = self.fail[1], None
-            return OSError(code, os.strerror(code))
-        if self.fail_at is None:
+        elif self.fail_at is not None:
+            number, error = self.fail_at
+            if len(self.calls) == number or (self.lasting and len(self.calls) > number):
+                code = error
+        if code is None:
             return None
-        number, code = self.fail_at
-        if len(self.calls) == number or (self.lasting and len(self.calls) > number):
-            return OSError(code, os.strerror(code))
-        return None
+        self.failed.append(call)
+        return OSError(code, os.strerror(code))
 
     def lose_power(self, random: Random) -> None:
         """Leave of what was not flushed some pieces, here and there."""

@@ -160,3 +160,18 @@ def test_the_power_goes_after_a_last_flush_failed(tmp_path: Path) -> None:
         assert files.damage is None
         assert content(files) in (b"safe", b"safemore")
         files.rest()
+
+
+@pytest.mark.parametrize("call", ["flush data", "flush index"])
+def test_a_start_does_not_find_what_may_not_be_on_the_disk(tmp_path: Path, call: str) -> None:
+    """The kernel still has it, and would say that nothing is to be flushed."""
+    disk = ForgetfulDisk()
+    files = LogFiles.create(tmp_path, BIRTH, disk)
+    files.add([b"safe"], marks=[Mark("me", 0, 0)])
+    disk.fail = (call, BROKEN)
+    with pytest.raises(StorageFailed):
+        files.add([b"more"], marks=[Mark("me", 0, 1)])
+    files.rest()
+    files = recovered(tmp_path, disk)
+    assert (content(files), files.marks["me"].number) == (b"safe", 0)
+    files.rest()

@@ -56,11 +56,12 @@ class Story:
         """Add a record."""
         if self.files is None:
             return
+        failed = len(self.disk.failed)
         mark = Mark("me", 0, len(self.safe) + len(self.loose))
         try:
             self.files.add([record[:2], record[2:]], durable=durable, close=close, marks=[mark])
         except FilepipeError:
-            if not self.doubtful and self.disk.calls[-1].startswith("flush"):
+            if any(call.startswith("flush") for call in self.disk.failed[failed:]):
                 self.doubtful = record
             raise
         self.loose.append(record)

@@ -29,10 +29,10 @@ class Descriptors:
         self._users = 0
         self._staying = True
 
-    def make(self, *, adopt: bool = False) -> None:
-        """Make both files, which must not be there, or only the index. Raises OSError."""
+    def make(self, *, data: bool = True, index: bool = True) -> None:
+        """Make the files, or one of them; what is made must not be there. Raises OSError."""
         with self._lock:
-            self._fds = self._opened(new=True, adopt=adopt)
+            self._fds = self._opened(data=data, index=index)
 
     def get(self) -> tuple[int, int]:
         """Those of data and index, valid until `rest`. Raises OSError."""
@@ -65,16 +65,16 @@ class Descriptors:
 
     def _open(self) -> tuple[int, int]:
         if self._fds is None:
-            self._fds = self._opened(new=False)
+            self._fds = self._opened(data=False, index=False)
         return self._fds
 
-    def _opened(self, *, new: bool, adopt: bool = False) -> tuple[int, int]:
-        first = self._data.open(new=new and not adopt)
+    def _opened(self, *, data: bool, index: bool) -> tuple[int, int]:
+        first = self._data.open(new=data)
         try:
-            return first, self._disk.open(self._index, new=new)
+            return first, self._disk.open(self._index, new=index)
         except OSError:
             self._disk.close(first)
-            if new and not adopt:
+            if data:
                 self._data.remove()
             raise
 

@@ -123,32 +123,53 @@ class LogFiles:
         if files._index.exists():
             raise StorageFailed("the storage failed: what is left of another log is there")
         try:
-            files._descriptors.make(adopt=birth.adopted)
-            try:
-                files._create()
-                if birth.begun:
-                    files._begin(first, close=close)
-            except OSError:
-                files._undo()
-                raise
+            if birth.named and not birth.adopted:
+                files._announce()
+            files._make()
+            if birth.begun:
+                files._begin(first, close=close)
         except OSError as error:
             raise (refused if birth.named else translated)(error) from error
         return files
 
-    def _create(self) -> None:
-        disk = self._disk
-        with self._descriptors.used() as (data, index):
-            if self.birth.adopted:
-                self._adopt(data, index)
-                return
-            first = write_birth(self.birth)
-            disk.write(index, [first], 0)
-            self._index_size = len(first)
-            disk.flush(data)
-            disk.flush(index)
-        self._data.flush_name()
-        if self.birth.named:
-            disk.flush_names(self._folder)
+    def _announce(self) -> None:
+        """Say what is made, or a crash might leave a file that becomes a log of others."""
+        index = self._disk.open(self._index, new=True)
+        try:
+            self._say_birth(index)
+        except OSError:
+            self._disk.remove(self._index)
+            raise
+        finally:
+            self._disk.close(index)
+        self._disk.flush_names(self._folder)
+
+    def _say_birth(self, index: int) -> None:
+        first = write_birth(self.birth)
+        self._disk.write(index, [first], 0)
+        self._index_size = len(first)
+        self._disk.flush(index)
+
+    def _make(self) -> None:
+        announced = self._index_size > 0
+        try:
+            self._descriptors.make(data=not self.birth.adopted, index=not announced)
+        except OSError:
+            if announced:
+                self._disk.remove(self._index)
+            raise
+        try:
+            with self._descriptors.used() as (data, index):
+                if self.birth.adopted:
+                    self._adopt(data, index)
+                    return
+                self._disk.flush(data)
+                if not announced:
+                    self._say_birth(index)
+            self._data.flush_name()
+        except OSError:
+            self._undo()
+            raise
 
     def _adopt(self, data: int, index: int) -> None:
         """Say that the bytes that are there are those of the log; a restart may say so anew."""
@@ -351,11 +372,11 @@ class LogFiles:
         if self._away:
             raise Damaged(AWAY)
         position = self._walk(content, start)
-        if self.birth.adopted and len(list(itertools.islice(read_frames(content, start), 2))) < 2:
-            self._disk.remove(self._index)  # so far the file is that of others
-            return False
         if position is None or (self.birth.begun and position == start):
             self.remove()
+            return False
+        if self._is_nothing_yet(content, start):
+            self._disk.remove(self._index)
             return False
         if not is_there(self._data):
             raise Damaged("its bytes are missing")
@@ -380,6 +401,13 @@ class LogFiles:
         self._index_size, self._found = position, self.size
         self._check = Check(self._found_frames(self.size)) if self.size else None
         return True
+
+    def _is_nothing_yet(self, content: bytes, start: int) -> bool:
+        """Whether its file is still that of others, or was never made."""
+        frames = len(list(itertools.islice(read_frames(content, start), 2)))
+        if self.birth.adopted:
+            return frames < 2
+        return self.birth.named and not frames and not is_there(self._data)
 
     def _put_aside(self, data: int, end: int) -> None:
         """Keep what is behind the last byte, where others may have put it."""

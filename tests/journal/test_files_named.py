@@ -179,3 +179,39 @@ def test_a_write_that_fails_is_taken_back(files, disk, file):
     assert file.read_bytes() == b"ours"
     files.add([b" again"])
     files.rest()
+
+
+def test_a_crash_while_it_is_made(folder, root, disk, file, monkeypatch):
+    """No empty file is left that would become somebody's log."""
+
+    class Crash(BaseException):
+        pass
+
+    def crash(*args, **kwargs):
+        raise Crash
+
+    for place in ("open", "write", "flush", "flush_names"):
+        for count in range(6):
+            folder_before = list(file.parent.parent.iterdir())
+            assert folder_before == []
+            calls = iter(range(count))
+            real = getattr(disk, place)
+
+            def failing(*args, real=real, calls=calls, **kwargs):
+                return crash() if next(calls, None) is None else real(*args, **kwargs)
+
+            with monkeypatch.context() as patch:
+                patch.setattr(disk, place, failing)
+                try:
+                    LogFiles.create(folder, replace(NAMED, begun=True), disk, b"first", root=root)
+                except Crash:
+                    made = False
+                else:
+                    made = True
+            found = LogFiles.recover(folder, NAME, disk, root)
+            assert made <= (found is not None)
+            if found is not None:
+                assert content(found) == b"first"
+                found.remove()
+                found.rest()
+            assert list(folder.iterdir()) == []

@@ -74,7 +74,7 @@ func (a *audience) planned(offset int64) time.Duration {
 func (a *audience) quiet() time.Duration { return a.o.stopAfter + a.o.stall*5/4 + 3*leave }
 
 func (a *audience) run(out result) (result, error) {
-	appender, err := upgrade(a.o, a.key, "?verb=APPEND&close", "filepipe.append", followBuffer)
+	appender, err := upgrade(a.o, a.key, "?verb=APPEND&close"+a.o.suffix, "filepipe.append", followBuffer)
 	if err != nil {
 		return out, err
 	}

@@ -103,7 +103,7 @@ class Messages:
         """What is equal where the same bytes become the same frames."""
 
     def of_records(self, records: Sequence[bytes], *, whole: bool) -> tuple[bytes, int]:
-        """The frames of messages, and how many bytes they have; nothing may be held.
+        """The frames of messages, and how many bytes they have, whatever is held meanwhile.
 
         Unless `whole`, the last one is a part, and a character that is open at its end is left.
         """
@@ -112,7 +112,8 @@ class Messages:
             open_bytes = _open_character(records[-1])
             size -= open_bytes
             records = [*records[:-1], records[-1][: len(records[-1]) - open_bytes]]
-        return b"".join(self.joined(record, last=True) for record in records), size
+        others = Messages(self._limit, self._op)
+        return b"".join(others.joined(record, last=True) for record in records), size
 
     def joined(self, data: bytes, *, last: bool) -> bytes:
         """What `frames` gives, in a row."""

@@ -29,7 +29,7 @@ from filepipe.protocols.fstream import (
     wants_binary,
     wants_body,
 )
-from filepipe.protocols.websocket import Op
+from filepipe.protocols.websocket import Op, frame
 
 
 def taken_apart(frames: bytes) -> list[tuple[int, bytes]]:
@@ -159,3 +159,12 @@ def test_records_become_messages() -> None:
     assert (size, taken_apart(wire)) == (5, [(Op.TEXT, b"zwei ")])
     wire, size = Messages(40, Op.BINARY).of_records([b"zwei \xe2"], whole=False)
     assert (size, taken_apart(wire)) == (6, [(Op.BINARY, b"zwei \xe2")])
+
+
+def test_records_are_not_mixed_with_what_is_held() -> None:
+    """They are made for others, who may be elsewhere."""
+    messages = Messages(40, None)
+    euro = "€".encode()
+    assert b"".join(messages.frames(euro[:2], last=False)) == b""
+    assert messages.of_records([b"other"], whole=True) == (frame(Op.TEXT, b"other"), 5)
+    assert b"".join(messages.frames(euro[2:], last=True)) == frame(Op.TEXT, euro)

@@ -12,6 +12,7 @@ def test_a_record_is_answered_with_the_end(shared: Daemon, path: str) -> None:
     for text, end in ((b"one\n", 4), (b"two\n", 8), (b"", 8)):
         answer = append(shared, path, text)
         assert (answer.status, answer.text, answer.end) == (200, f"{end}\n", end)
+        assert answer["Access-Control-Allow-Origin"] == "*"
     assert ask(shared, path).body == b"one\ntwo\n"
 
 
@@ -61,6 +62,7 @@ def test_an_offset_must_be_the_end(shared: Daemon, path: str) -> None:
             answer = append(shared, path, b"x", f"&offset={offset}", chunked=chunked)
             assert (answer.status, answer["X-Error-Code"], answer.end) == (409, "not_at_end", 5)
             assert answer.text == f"the log ends at offset 5, not {offset}\n"
+    assert append(shared, path, b"", "&offset=4").status == 409
     assert append(shared, path, b"67", "&offset=5", chunked=True).end == 7
     assert append(shared, path, b"8", "&offset=7").end == 8
 

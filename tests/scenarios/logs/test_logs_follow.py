@@ -104,6 +104,16 @@ def test_a_range(shared: Daemon, path: str) -> None:
     assert ask(shared, f"{path}?follow&offset=11").status == 400
 
 
+def test_a_log_is_no_service_worker(shared: Daemon, path: str) -> None:
+    """Nor is it a page of ours: what strangers append runs nowhere."""
+    append(shared, path, b"script", "&close", "-H", "Content-Type: text/html")
+    assert ask(shared, f"{path}?follow", "-H", "Service-Worker: script").status == 403
+    answer = ask(shared, f"{path}?follow")
+    assert answer["Content-Security-Policy"].startswith("sandbox")
+    assert (answer["X-Content-Type-Options"], answer["X-Accel-Buffering"]) == ("nosniff", "no")
+    assert "stream-next-offset" not in answer.headers  # it would not be the end of this answer
+
+
 def test_nobody_appends(shared: Daemon, path: str) -> None:
     """A log that never comes is 404 after the wait."""
     assert ask(shared, f"{path}?follow").status == 404

@@ -348,14 +348,14 @@ class Log(Channel):
         while not self.files.is_proven(start, stop):
             self.check()
             if self._proving is None:
-                self._proving = asyncio.create_task(self._prove())
+                self._proving = asyncio.create_task(self._prove(start, stop))
                 self._proving.add_done_callback(_look_at)
             await asyncio.shield(self._proving)
         self.check()
 
-    async def _prove(self) -> None:
+    async def _prove(self, start: int, stop: int) -> None:
         try:
-            await self._host.run(self.files.prove)
+            await self._host.run(lambda: self.files.prove(start, stop))
         finally:
             self._proving = None
         if self.files.damage is not None:

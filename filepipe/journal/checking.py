@@ -1,21 +1,25 @@
-"""Are the bytes of a log what was written? They are compared with the checksums of its frames."""
+"""Are the bytes of a log what was written? They are compared with the checksums of its frames.
+
+Stretch by stretch, in whatever order they are asked for.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable
 from zlib import crc32
 
-from filepipe.journal.frames import Damaged, Flag, Frame
+from filepipe.journal.frames import Damaged, Flag, Frame, read_frames
 
 BLOCK = 1024 * 1024
 """Bytes that are read at a time."""
 
 STRETCH = 16 * BLOCK
-"""Bytes that are compared at a time, and some more."""
+"""Bytes of a stretch, and some more."""
 
-FRAMES = 20_000
-"""Frames that are compared at a time."""
+FRAMES = BLOCK
+"""Bytes of the frames of a stretch, and some more."""
 
 Read = Callable[[int, int], bytes]
 """Up to so many bytes at an offset; b"" at the end."""
@@ -35,36 +39,79 @@ def holds(read: Read, frame: Frame) -> bool:
 
 
 class Check:
-    """Compares the frames one after the other; those before `proven` are as they were written.
+    """Takes note of where stretches begin, by `note`, then `go_on` compares them.
 
-    `whole` once all are. One thread at a time goes on; others wait for it.
+    One thread at a time goes on; others wait for it.
     """
 
-    def __init__(self, frames: Iterator[Frame]) -> None:
-        self.proven = 0
-        self.whole = False
-        self._frames = frames
-        self._block = memoryview(b"")
-        self._start = 0
+    def __init__(self) -> None:
+        self._offsets: list[int] = []
+        """Where stretches begin in the bytes, and where the last one ends."""
+        self._positions: list[int] = []
+        """The same in the index."""
+        self._left: set[int] = set()
         self._turn = threading.Lock()
 
-    def go_on(self, read: Read) -> None:
-        """Compare the next stretch. Raises `Damaged`, and what `read` raises."""
-        with self._turn:
-            end = self.proven + STRETCH
-            for count, frame in enumerate(self._frames, 1):
-                if not self._holds(read, frame):
-                    raise Damaged(f"its bytes from {frame.offset} on are damaged")
-                self.proven = frame.offset + frame.size
-                if self.proven >= end or count >= FRAMES:
-                    return
-            self.whole = True
-            self._block = memoryview(b"")
+    def note(self, offset: int, position: int) -> None:
+        """At `position` of the index is the frame of the bytes at `offset`; told in order."""
+        if (
+            not self._offsets
+            or offset - self._offsets[-1] >= STRETCH
+            or position - self._positions[-1] >= FRAMES
+        ):
+            self._offsets.append(offset)
+            self._positions.append(position)
 
-    def _holds(self, read: Read, frame: Frame) -> bool:
-        if frame.size > BLOCK or (frame.flags and Flag.ADOPTED in frame.flags):
-            return holds(read, frame)
-        at = frame.offset - self._start
-        if at + frame.size > len(self._block):
-            self._block, self._start, at = memoryview(read(BLOCK, frame.offset)), frame.offset, 0
-        return crc32(self._block[at : at + frame.size]) == frame.crc
+    def end(self, size: int, position: int) -> None:
+        """Nothing more is to be compared than what is before these."""
+        self._left = set(range(len(self._offsets)))
+        self._offsets.append(size)
+        self._positions.append(position)
+
+    def is_proven(self, start: int, stop: int) -> bool:
+        """Whether the bytes `[start, stop)` are as they were written, as far as they are ours."""
+        return self._next(start, stop) is None
+
+    def go_on(self, start: int, stop: int, data: Read, index: Read) -> None:
+        """Compare the next stretch that has some of these bytes. Raises `Damaged`, as `read`."""
+        with self._turn:
+            number = self._next(start, stop)
+            if number is not None:
+                self._compare(number, data, index)
+                self._left.discard(number)
+
+    def _next(self, start: int, stop: int) -> int | None:
+        if not self._left:
+            return None
+        for number in range(max(0, bisect_right(self._offsets, start) - 1), len(self._offsets)):
+            if self._offsets[number] >= stop:
+                return None
+            if number in self._left:
+                return number
+        return None
+
+    def _compare(self, number: int, data: Read, index: Read) -> None:
+        position, end = self._positions[number : number + 2]
+        offset, stop = self._offsets[number : number + 2]
+        block, begin = memoryview(b""), offset
+        for frame, _ in read_frames(_exactly(index, position, end), 0, offset):
+            at = frame.offset - begin
+            if frame.size > BLOCK or (frame.flags and Flag.ADOPTED in frame.flags):
+                fits = holds(data, frame)
+            else:
+                if at + frame.size > len(block):
+                    block, begin, at = memoryview(data(BLOCK, frame.offset)), frame.offset, 0
+                fits = crc32(block[at : at + frame.size]) == frame.crc
+            if not fits:
+                raise Damaged(f"its bytes from {frame.offset} on are damaged")
+            offset = frame.offset + frame.size
+        if offset != stop:
+            raise Damaged(f"its index is damaged behind byte {position}")
+
+
+def _exactly(read: Read, start: int, end: int) -> bytes:
+    blocks = []
+    while start < end and (block := read(end - start, start)):
+        blocks.append(block)
+        start += len(block)
+    return b"".join(blocks)

@@ -83,9 +83,7 @@ class LogFiles:
         self._loose = False
         self._failed = False
         self._descriptors = Descriptors(disk, self._data, self._index)
-        self._found = 0
-        """Bytes that were there at the start."""
-        self._check: Check | None = None
+        self._check = Check()
 
     def last_added(self) -> float:
         """When bytes were last added, in seconds of the wall clock. Raises `StorageFailed`."""
@@ -181,7 +179,7 @@ class LogFiles:
         self._disk.write(index, [first], 0)
         self._index_size = len(first)
         self._loose = True
-        self._learn(frame)
+        self._know(frame)
 
     def _undo(self) -> None:
         self.rest()
@@ -225,7 +223,7 @@ class LogFiles:
         flags = (Flag.CLOSED if close else Flag(0)) | (Flag(0) if durable else Flag.LOOSE)
         frame = Frame(self.size, size, crc, flags, tuple(marks), order)
         self._put(chunks, frame, durable=durable)
-        self._learn(frame)
+        self._know(frame)
         self._loose = not durable
 
     def _put(self, chunks: Sequence[bytes], frame: Frame, *, durable: bool) -> None:
@@ -388,7 +386,7 @@ class LogFiles:
         for frame, end in read_frames(content, position, self.size):
             if frame.end > there or not holds(read, frame):
                 break
-            self._learn(frame)
+            self._learn(frame, position)
             position = end
         if position < len(content):
             self._disk.cut(index, position)
@@ -398,8 +396,8 @@ class LogFiles:
         # after a crash of ours alone, what is there need not be on the disk
         self._disk.flush(data)
         self._disk.flush(index)
-        self._index_size, self._found = position, self.size
-        self._check = Check(self._found_frames(self.size)) if self.size else None
+        self._index_size = position
+        self._check.end(self.size, position)
         return True
 
     def _is_nothing_yet(self, content: bytes, start: int) -> bool:
@@ -419,23 +417,29 @@ class LogFiles:
 
     def _walk(self, content: bytes, start: int) -> int | None:
         """Learn what is firm; where that ends, None if the log was being removed."""
-        position = start
-        loose: list[Frame] = []
+        position = begin = start
+        loose: list[tuple[Frame, int]] = []
         for frame, end in read_frames(content, start):
             if not frame.flags and not loose:  # as nearly all are
-                self._learn(frame)
-                position = end
+                self._learn(frame, begin)
+                position = begin = end
                 continue
             if frame.flags & Flag.DELETED:
                 return None
-            loose.append(frame)
+            loose.append((frame, begin))
+            begin = end
             if not frame.flags & Flag.LOOSE:
                 for known in loose:
-                    self._learn(known)
+                    self._learn(*known)
                 position, loose = end, []
         return position
 
-    def _learn(self, frame: Frame) -> None:
+    def _learn(self, frame: Frame, position: int) -> None:
+        """Know what a frame says that is found at `position` of the index."""
+        self._check.note(frame.offset, position)
+        self._know(frame)
+
+    def _know(self, frame: Frame) -> None:
         self.size = frame.offset + frame.size
         for mark in frame.marks:
             self.marks[mark.producer] = mark
@@ -446,40 +450,26 @@ class LogFiles:
 
     def is_proven(self, start: int, stop: int) -> bool:
         """Whether the bytes `[start, stop)` were written by us, or compared since the start."""
-        check, found = self._check, self._found
-        return check is None or start >= found or check.proven >= min(stop, found)
+        return self._check.is_proven(start, stop)
 
-    def prove(self) -> None:
-        """Compare the next stretch of what was found at the start; finds the `damage`.
+    def prove(self, start: int, stop: int) -> None:
+        """Compare a stretch of what was found there at the start; finds the `damage`.
 
-        May run beside `add`. Raises `StorageFailed`; then it begins anew.
+        May run beside `add`. Raises `StorageFailed`.
         """
-        check = self._check
-        if check is None or self.damage is not None:
+        if self.damage is not None:
             return
         try:
-            data = self._data.open()  # the other one may be closed meanwhile
-            try:
-                check.go_on(functools.partial(self._disk.read, data))
-            finally:
-                self._disk.close(data)
+            # the descriptors of others may be closed meanwhile, and the data be removed
+            with self._descriptors.used() as (data, index):
+                read = self._disk.read
+                self._check.go_on(
+                    start, stop, functools.partial(read, data), functools.partial(read, index)
+                )
         except Damaged as damage:
             self.damage = str(damage)
         except OSError as error:
-            self._check = Check(self._found_frames(self._found))
             raise translated(error) from error
-        if check.whole:
-            self._check = None
-
-    def _found_frames(self, end: int) -> Iterator[Frame]:
-        content = _content(self._disk, self._index)
-        found = read_birth(content)
-        if found is None:
-            raise Damaged("its index is damaged at byte 0")
-        for frame, _ in read_frames(content, found[1]):
-            if frame.offset >= end:
-                return
-            yield frame
 
 
 def _clear_unborn(disk: Disk, folder: Path, name: str) -> None:

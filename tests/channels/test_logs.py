@@ -276,7 +276,7 @@ async def test_changed_bytes_are_said_soon(logs, tmp_path, opened, directory):
 async def test_nobody_is_given_bytes_that_were_not_compared(
     logs, tmp_path, opened, directory, monkeypatch
 ):
-    """A reader has what stands before the damage; new bytes wait for nothing."""
+    """A reader has what stands around the damage until that is found; new bytes do not wait."""
     monkeypatch.setattr(checking, "FRAMES", 1)
     log = await keep(logs, b"fine")
     await log.submit(b"damaged")
@@ -292,10 +292,11 @@ async def test_nobody_is_given_bytes_that_were_not_compared(
         with pytest.raises(Unavailable):
             await log.descriptor()
         assert log.files.damage is None
+        assert await last.read(2) == b"fi"
         with pytest.raises(StorageFailed, match="from 4 on are damaged"):
-            await last.read()
-        with pytest.raises(StorageFailed):
             await follower.read()
+        with pytest.raises(StorageFailed):
+            await last.read()
 
 
 async def test_damage_that_a_reader_finds_is_said(logs, tmp_path, opened, directory):

@@ -178,5 +178,5 @@ def content(files: LogFiles) -> bytes:
 def compared(files: LogFiles) -> str | None:
     """Compare all that was found at the start; the damage."""
     while files.damage is None and not files.is_proven(0, files.size):
-        files.prove()
+        files.prove(0, files.size)
     return files.damage

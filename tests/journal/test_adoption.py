@@ -64,12 +64,12 @@ def test_a_file_becomes_a_log(adopted, file, folder, root, disk):
     file.write_bytes(b"THEIRS ours")
     found = again(folder, root, disk)
     assert not found.is_proven(0, 11)
-    found.prove()
+    found.prove(0, 11)
     assert found.is_proven(0, 11)
     assert found.damage is None
     file.write_bytes(b"theirs OURS")
     found = again(folder, root, disk)
-    found.prove()
+    found.prove(0, 11)
     assert found.damage == "its bytes from 6 on are damaged"
 
 

@@ -1,6 +1,7 @@
 """Those who follow a log live: what is new is made ready once, and given to each of them in turn.
 
-Rule 1: who has taken everything attends. Who has not is let go, and reads at his own pace.
+Rule 1: who is near the end attends. Whose socket is full is let go until it is empty; who has
+        fallen far behind reads at his own pace.
 Rule 2: rounds take at most half of the time: the more there are, the more each round brings.
 """
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 PORTION = 128 * 1024
 """Bytes that are given at once at most: what who stops taking may hold of them."""
 
-ROUND = 1024 * 1024
+REACH = 16 * 1024 * 1024
+"""Bytes that one may be behind who attends."""
+
+ROUND = 512 * 1024
 """Bytes that one of them is given in a round, if it has fallen behind."""
 
 SHORT = 0.001
@@ -62,17 +66,23 @@ class Audience:
         self._reached = 0
         """Everybody has what is before it."""
 
+    def admits(self, follower: Follower) -> bool:
+        """Whether it may attend."""
+        return follower.is_live and self._log.size - follower.offset <= REACH
+
     async def attend(self, attendee: Attendee) -> None:
         """Give it what comes; returns when there is something that it has to look at itself.
 
-        Its own slowness, the end, or nothing at all.
+        Its own slowness, the end, or nothing at all. Raises what reading the log raises.
         """
-        if not attendee.follower.is_up_to_date:
+        if not self.admits(attendee.follower):
             return
         seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._seats[attendee] = seat
         if self._rounds is None:
             self._rounds = asyncio.create_task(self._serve())
+        elif attendee.follower.offset < self._log.size:
+            self._log.wake()
         try:
             await seat
         finally:
@@ -82,10 +92,14 @@ class Audience:
                 self._rounds = None
                 self._log.keep(sys.maxsize)
 
-    def _let_go(self, attendee: Attendee) -> None:
+    def _let_go(self, attendee: Attendee, error: FilepipeError | None = None) -> None:
         seat = self._seats.pop(attendee, None)
-        if seat is not None and not seat.done():
+        if seat is None or seat.done():
+            return
+        if error is None:
             seat.set_result(None)
+        else:
+            seat.set_exception(error)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -136,8 +150,9 @@ class Audience:
             key = attendee.form, follower.offset, min(left, PORTION)
             if (ready := shaped.get(key)) is None:
                 try:
-                    shaped[key] = await self._shape(attendee, key[2])
-                except FilepipeError:  # it will find out itself
+                    shaped[key] = await self._shape(attendee, key[2], size)
+                except FilepipeError as error:
+                    self._let_go(attendee, error)
                     return False
                 continue  # meanwhile it may have left, or read on its own
             follower.offset += ready[1]
@@ -146,11 +161,13 @@ class Audience:
                 return False
         return follower.is_live
 
-    async def _shape(self, attendee: Attendee, limit: int) -> Shaped:
-        """What comes next for all that are where it is."""
+    async def _shape(self, attendee: Attendee, limit: int, stop: int) -> Shaped:
+        """What comes next for all that are where it is; at `stop` a record ends."""
         log, start = self._log, attendee.follower.offset
         records = log.recent(start, limit, whole=attendee.follower.by_record)
         if records is not None:
             return attendee.shape(records, whole=True)
-        data = await log.read(start, limit)  # all have fallen behind, so one reads for all
-        return attendee.shape([data], whole=len(data) == limit < PORTION)
+        # the tail has it no more; whoever is behind as well reads from the same places on
+        limit = min(limit, PORTION - start % PORTION)
+        data = await log.read(start, limit)
+        return attendee.shape([data], whole=start + len(data) == stop)

@@ -65,11 +65,6 @@ class Follower(Reader):
         return log.state in (State.WRITING, State.FINISHED) and log.files.damage is None
 
     @property
-    def is_up_to_date(self) -> bool:
-        """Whether there is nothing for it now, but may be."""
-        return self.offset >= self.log.size and self.is_live
-
-    @property
     def ready(self) -> int:
         """How many bytes can be read now."""
         return self.end - self.offset

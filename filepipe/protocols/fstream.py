@@ -102,6 +102,11 @@ class Messages:
         self.form = limit, op
         """What is equal where the same bytes become the same frames."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether the beginning of a character waits for its end."""
+        return bool(self._held)
+
     def of_records(self, records: Sequence[bytes], *, whole: bool) -> tuple[bytes, int]:
         """The frames of messages, and how many bytes they have, whatever is held meanwhile.
 

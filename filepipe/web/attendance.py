@@ -75,7 +75,8 @@ class Seat:
         # what is not taken at once is to be noticed, and to be gone before more is written
         transport.set_write_buffer_limits(high=0)
         await self._drain(stall)
-        while self.follower.is_up_to_date:
+        audience = self.follower.log.audience
+        while audience.admits(self.follower):
             if not await self._is_silent():
                 await self._drain(stall)
             elif not transport.is_closing():

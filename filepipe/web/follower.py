@@ -90,7 +90,7 @@ class FollowSocket:
             follower.by_record = True
             seat = None if self._original else self._seat(messages)
             while True:
-                if seat is not None:
+                if seat is not None and not messages.holds:
                     await seat.attend(stall)
                 if not (frames := await self._live(messages)):
                     break

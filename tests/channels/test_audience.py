@@ -11,6 +11,7 @@ from filepipe.channels.follower import Follower
 from filepipe.channels.log import Log
 from filepipe.channels.log_session import Session
 from filepipe.channels.tail import MOST, Tail
+from filepipe.errors import StorageFailed
 
 
 class Attendee:
@@ -32,6 +33,11 @@ class Attendee:
         assert len(shaped) == size
         self.taken.append(shaped)
         return not self.slow
+
+    async def enough(self, data):
+        """Return when it has them."""
+        while self.data != data:
+            await asyncio.sleep(0)
 
     @property
     def data(self):
@@ -75,8 +81,6 @@ async def test_who_is_slow_is_let_go_and_may_come_back(log, seats):
     await log.submit(b"much")
     await tasks[1]
     await log.submit(b" more")
-    assert await slow.follower.read() == b" more"
-    slow.taken.append(b" more")
     slow.slow = False
     [again] = attending(log, slow)
     await asyncio.sleep(0)
@@ -85,13 +89,20 @@ async def test_who_is_slow_is_let_go_and_may_come_back(log, seats):
     assert quick.data == slow.data == b"much more and all"
 
 
-async def test_who_has_not_read_everything_does_not_attend(log):
-    """History is not for the audience."""
-    await log.submit(b"history")
-    with Follower(log, 0) as follower:
-        attendee = Attendee(follower, [])
+async def test_who_is_far_behind_does_not_attend(log, seats, monkeypatch):
+    """History is not for the audience; who is near its end is given the rest, also in silence."""
+    monkeypatch.setattr(audience, "REACH", 7)
+    [task] = attending(log, seats([]))
+    await log.submit(b"long history")
+    with Follower(log, 4) as far, Follower(log, 5) as near:
+        attendee = Attendee(far, [])
         await log.audience.attend(attendee)
         assert not attendee.taken
+        attendee = Attendee(near, [])
+        [other] = attending(log, attendee)
+        await asyncio.wait_for(attendee.enough(b"history"), 10)
+        await log.submit(b"", close=True)
+        await asyncio.gather(task, other)
 
 
 async def test_the_end_of_a_session_is_an_end_for_who_joined_it(log, seats):
@@ -121,6 +132,22 @@ async def test_a_damaged_log_is_given_to_nobody(log, seats):
     await asyncio.wait_for(task, 10)
     log.files.damage = None
     assert not attendee.taken
+
+
+async def test_what_cannot_be_read_is_told(log, seats, monkeypatch):
+    """To all who would have got it."""
+
+    async def fail(log, offset, limit):
+        raise StorageFailed("no")
+
+    monkeypatch.setattr(Tail, "portion", lambda tail, offset, limit, *, whole: None)
+    monkeypatch.setattr(Log, "read", fail)
+    tasks = attending(log, seats([]), seats([]))
+    await asyncio.sleep(0)
+    await log.submit(b"lost")
+    for task in tasks:
+        with pytest.raises(StorageFailed):
+            await asyncio.wait_for(task, 10)
 
 
 async def test_records_stay_whole(log, seats):

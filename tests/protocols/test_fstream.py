@@ -166,5 +166,7 @@ def test_records_are_not_mixed_with_what_is_held() -> None:
     messages = Messages(40, None)
     euro = "€".encode()
     assert b"".join(messages.frames(euro[:2], last=False)) == b""
+    assert messages.holds
     assert messages.of_records([b"other"], whole=True) == (frame(Op.TEXT, b"other"), 5)
     assert b"".join(messages.frames(euro[2:], last=True)) == frame(Op.TEXT, euro)
+    assert not messages.holds

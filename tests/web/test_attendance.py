@@ -39,8 +39,9 @@ class Follower:
     """There is something for it once its audience has let go."""
 
     def __init__(self, attend):
-        self.is_up_to_date = True
-        self.log = types.SimpleNamespace(audience=types.SimpleNamespace(attend=attend))
+        self.is_near = True
+        audience = types.SimpleNamespace(attend=attend, admits=lambda follower: follower.is_near)
+        self.log = types.SimpleNamespace(audience=audience)
 
 
 def requested(transport, version=HttpVersion11):
@@ -81,7 +82,7 @@ async def test_silence_is_broken():
 
     async def attend(seat):
         if len(transport.written) == 2:
-            seat.follower.is_up_to_date = False
+            seat.follower.is_near = False
         else:
             await signs.wait()
 

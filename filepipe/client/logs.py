@@ -10,7 +10,9 @@ Rule 3: a log may be idle for as long as it likes. So who hears nothing looks, o
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Final
@@ -32,6 +34,8 @@ RECORD: Final = 64 * 1024
 # without a word takes all of them; a slow one gets more with each try, and one too many is no harm.
 PATIENCE = 4.0
 MOST_PATIENCE: Final = 32.0
+# Seconds after which a connection over which nothing came was a good one: proxies cut what is idle.
+HELD = 10.0
 
 
 class Appender:
@@ -114,6 +118,8 @@ async def follow(
         except (Unreachable, Interrupted, Refused) as why:
             if not following.begun:
                 raise
+            if following.held() > HELD:
+                backoff.progress()
             await _pause(backoff, why, following.position)
         else:
             return
@@ -128,15 +134,21 @@ class _Following:
         self._line = line
         self._url = url
         self._wait = wait
+        self._since = math.inf
+
+    def held(self) -> float:
+        """Seconds since the last answer began, if there was one to the last attempt."""
+        return time.monotonic() - self._since
 
     async def attempt(self) -> AsyncGenerator[bytes, None]:
         """Ask once; raises `Interrupted` also where the line has died without a word."""
         extra = [] if self._wait is None else [f"wait={self._wait:.12g}"]
         url = asked(self._url, "follow", f"offset={self.position}", *extra)
         async with AsyncExitStack() as stack:
+            self._since = math.inf
             async with watched(self._look):
                 response = await stack.enter_async_context(self._line.request("GET", url))
-            self.begun = True
+            self.begun, self._since = True, time.monotonic()
             chunks = await stack.enter_async_context(aclosing(aiter(Download(response))))
             while True:
                 async with watched(self._look):  # only here: what follows is the caller's time

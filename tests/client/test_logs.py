@@ -180,6 +180,36 @@ async def test_following_over_a_line_that_dies_silently(
     assert line.cuts == 4
 
 
+async def test_following_an_idle_log_through_an_impatient_proxy(
+    far: Daemon, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who cuts what is silent for a minute gets no nearer to the end of our patience."""
+    monkeypatch.setattr(logs, "HELD", 0.2)
+    window, got = 1.5, bytearray()
+
+    async def following(client: Client) -> None:
+        async with aclosing(client.follow(key, retry_window=window)) as log:
+            async for chunk in log:
+                got.extend(chunk)
+
+    async with (
+        Client(far.url()) as near,
+        CutProxy(far.url()) as proxy,
+        Client(proxy.url) as client,
+    ):
+        async with near.append(key, close=True) as log:
+            await log.write(b"data")
+            task = asyncio.create_task(following(client))
+            for cuts in range(4):
+                while proxy.accepted <= cuts or readers(far, key) != 1:
+                    assert not task.done(), task.result()
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(window / 3)
+                proxy.cut("fin", 0)
+        await task
+    assert got == b"data"
+
+
 async def test_following_an_idle_log(far: Daemon, line: CutProxy, key: str) -> None:
     """Silence alone is no loss: the connection stays."""
     async with Client(far.url()) as near, Client(line.url) as client:

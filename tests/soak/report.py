@@ -23,11 +23,11 @@ The test suite runs the same rounds a few times.
 
 
 UPLOADS = "\n## Uploads, killed\n"
-"""The heading of the last section, which another loop has measured."""
+"""The heading of the first of the sections that other loops have measured."""
 
 
 def render(report: Report, before: str = "") -> str:
-    """The page as Markdown; what the page `before` says of uploads stays."""
+    """The page as Markdown; what the page `before` says of kills stays."""
     page = "\n".join([HEAD, *_rounds(report), "", *_leaks(report), "", *_about(report), ""])
     _, heading, uploads = before.partition(UPLOADS)
     return page + heading + uploads

@@ -165,3 +165,20 @@ def test_a_removal(daemon: Daemon, fault: Fault) -> None:
     assert ask(daemon, path).status == 500
     assert remove() == 204
     assert append(daemon, path, b"new").end == 3
+
+
+@pytest.mark.parametrize("query", ["", "?follow"])
+def test_a_read(daemon: Daemon, query: str) -> None:
+    """It is refused, or cut where it was; the next one has every byte."""
+    path = f"/read{next(_numbers)}"
+    assert append(daemon, path, b"bytes", "&close").status == 200
+    found = []
+
+    def read(*_: object) -> int:
+        found.append(ask(daemon, path + query))
+        return found[0].status
+
+    met_by(daemon, Fault("pread64", "EIO", 1), path, read)
+    assert met(daemon), "no call failed: the test is out of date"
+    assert found[0].status == 500 or (found[0].code, found[0].body) == (18, b"")
+    assert ask(daemon, path + query).body == b"bytes"

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	followBuffer = 128 << 10
-	warmMessages = 64
+	followBuffer = 16 << 10 // small, as there are many: they stay in the processor's cache
+	warmTime     = 2 * time.Second
 	leave        = time.Second // how long a server gets to notice that followers have left
 )
 
@@ -46,7 +46,7 @@ func followers(o options) (result, error) {
 	}
 	warm := o
 	warm.readers, warm.sockets, warm.stopped = 2, 1, 0
-	warm.size = min(o.size, warmMessages*o.message)
+	warm.size = min(o.size, int64(o.rate*warmTime.Seconds()))
 	if _, err := newAudience(warm).run(result{}); err != nil {
 		return out, fmt.Errorf("warming up: %w", err)
 	}

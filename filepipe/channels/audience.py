@@ -22,7 +22,7 @@ PORTION = 128 * 1024
 """Bytes that are given at once at most: what who stops taking may hold of them."""
 
 REACH = 16 * 1024 * 1024
-"""Bytes that one may be behind who attends."""
+"""Bytes that one may be behind the foremost who attends."""
 
 ROUND = 512 * 1024
 """Bytes that one of them is given in a round, if it has fallen behind."""
@@ -57,7 +57,7 @@ class Attendee(Protocol):
 class Audience:
     """All who attend one log."""
 
-    __slots__ = ("_log", "_reached", "_rounds", "_seats")
+    __slots__ = ("_foremost", "_log", "_reached", "_rounds", "_seats")
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -65,10 +65,13 @@ class Audience:
         self._rounds: asyncio.Task[None] | None = None
         self._reached = 0
         """Everybody has what is before it."""
+        self._foremost = 0
+        """Nobody has what is behind it."""
 
     def admits(self, follower: Follower) -> bool:
         """Whether it may attend."""
-        return follower.is_live and self._log.size - follower.offset <= REACH
+        front = self._foremost if self._seats else self._log.size
+        return follower.is_live and front - follower.offset <= REACH
 
     async def attend(self, attendee: Attendee) -> None:
         """Give it what comes; returns when there is something that it has to look at itself.
@@ -78,6 +81,8 @@ class Audience:
         if not self.admits(attendee.follower):
             return
         seat: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if not self._seats:
+            self._foremost = attendee.follower.offset
         self._seats[attendee] = seat
         if self._rounds is None:
             self._rounds = asyncio.create_task(self._serve())
@@ -123,14 +128,17 @@ class Audience:
         """Give everybody what is new, within bounds; whether there was anything."""
         shaped: dict[tuple[Hashable, int, int], Shaped] = {}
         size = self._reached = self._log.size
+        foremost = 0
         for number, attendee in enumerate(list(self._seats), 1):
             if attendee in self._seats:
                 if await self._give(attendee, size, shaped):
                     self._reached = min(self._reached, attendee.follower.offset)
+                    foremost = max(foremost, attendee.follower.offset)
                 else:
                     self._let_go(attendee)
             if shaped and number % SPAN == 0:
                 await asyncio.sleep(0)
+        self._foremost = foremost or size
         self._log.keep(self._reached)
         return bool(shaped)
 

@@ -96,13 +96,15 @@ async def test_who_is_far_behind_does_not_attend(log, seats, monkeypatch):
     await log.submit(b"long history")
     with Follower(log, 4) as far, Follower(log, 5) as near:
         attendee = Attendee(far, [])
+        [nearest] = attending(log, seats([]))
+        await asyncio.sleep(0)
         await log.audience.attend(attendee)
         assert not attendee.taken
         attendee = Attendee(near, [])
         [other] = attending(log, attendee)
         await asyncio.wait_for(attendee.enough(b"history"), 10)
         await log.submit(b"", close=True)
-        await asyncio.gather(task, other)
+        await asyncio.gather(task, nearest, other)
 
 
 async def test_the_end_of_a_session_is_an_end_for_who_joined_it(log, seats):
@@ -132,6 +134,23 @@ async def test_a_damaged_log_is_given_to_nobody(log, seats):
     await asyncio.wait_for(task, 10)
     log.files.damage = None
     assert not attendee.taken
+
+
+async def test_who_is_as_far_behind_as_all_are_attends(log, seats, monkeypatch):
+    """What counts is the foremost, not the end of the log."""
+    monkeypatch.setattr(audience, "REACH", 7)
+    first, other = seats([]), seats([])
+    tasks = attending(log, first)
+    await asyncio.sleep(0)
+    await log.submit(b"one")
+    await first.enough(b"one")
+    log.size += 100  # as if much were there of which it has nothing yet
+    assert log.audience.admits(other.follower)
+    log.size -= 100
+    tasks += attending(log, other)
+    await log.submit(b"", close=True)
+    await asyncio.gather(*tasks)
+    assert other.data == b"one"
 
 
 async def test_what_cannot_be_read_is_told(log, seats, monkeypatch):

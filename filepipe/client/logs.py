@@ -28,7 +28,13 @@ from filepipe.client.resume import RETRY_WINDOW, TRANSIENT
 from filepipe.client.watch import Sign, watched
 
 RECORD: Final = 64 * 1024
-"""Bytes of one record: what a server takes whole or not at all."""
+"""Bytes of a record over a line of which nothing is known yet, or that is slow."""
+
+LARGEST: Final = 1024 * 1024
+"""Bytes of one record at most: what a server takes whole or not at all."""
+
+# Seconds within which an acknowledgement comes over a line that takes larger records, too.
+QUICK = 0.25
 
 # Seconds that a record may take to be acknowledged, the first time and at most. A line that died
 # without a word takes all of them; a slow one gets more with each try, and one too many is no harm.
@@ -50,20 +56,24 @@ class Appender:
         self._headers = {"Content-Type": content_type} if content_type else {}
         self._backoff = Backoff(window)
         self._patience = PATIENCE
+        self._size = RECORD
         self._producer = secrets.token_hex(16)
         self._number = 0
         self.end: int | None = None
 
     async def write(self, data: bytes) -> int:
-        """Append `data`, and return where the log ends then; more than 64 KiB are several records.
+        """Append `data`, and return where the log ends then; much of it is several records.
 
         Each of them is there once and whole when this returns. A line that breaks is replaced until
         the window brought nothing. Raises `Busy` where somebody streams into the log or it is
         closed, `Refused`, `Unreachable`, `Interrupted`.
         """
         end = self.end
-        for start in range(0, len(data), RECORD):
-            end = await self._send(asked(self._url, "append"), data[start : start + RECORD])
+        start = 0
+        while start < len(data):
+            record = data[start : start + self._size]
+            end = await self._send(asked(self._url, "append"), record)
+            start += len(record)
         return end if end is not None else await self._send(asked(self._url, "append"), b"")
 
     async def close(self) -> int:
@@ -71,8 +81,10 @@ class Appender:
         return await self._send(asked(self._url, "append", "close"), b"")
 
     async def _send(self, url: URL, record: bytes) -> int:
+        began = time.monotonic()
         while (end := await self._try(url, record)) is None:
             pass
+        self._size = min(2 * self._size, LARGEST) if time.monotonic() - began < QUICK else RECORD
         self._backoff.progress()
         self._number += 1
         self.end = end

@@ -1,11 +1,15 @@
-"""The body of a request before it is read: its length, the invitation, what is said of it."""
+"""The body of a request: its length, the invitation, what is said of it, all of a short one."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from aiohttp import web
 
+from filepipe.accountant import Budget
 from filepipe.channels.channel import Metadata
-from filepipe.errors import BadRequest, ExpectationFailed
+from filepipe.errors import BadRequest, ExpectationFailed, TooLarge
 from filepipe.protocols.disposition import clean_disposition
 from filepipe.protocols.media import (
     FORM_DATA,
@@ -17,6 +21,9 @@ from filepipe.web.fields import joined
 from filepipe.web.multipart import choose_part, filename_of, first_part
 from filepipe.web.parcel import Parcel
 from filepipe.web.pumps import Pumps, body_of
+
+SMALL = 64 * 1024
+"""Bytes of a body that a full memory does not refuse."""
 
 MAX_LABELS = 16
 """X-Piping lines that are handed on; more is a bad request."""
@@ -42,6 +49,36 @@ async def invite(request: web.BaseRequest) -> None:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         # what counts from here on is the answer's own output
         request.writer.output_size = 0
+
+
+@contextlib.asynccontextmanager
+async def held(
+    request: web.BaseRequest, pumps: Pumps, memory: Budget, most: int
+) -> AsyncIterator[bytes]:
+    """All of a body of at most `most` bytes, paid for from `memory` while inside.
+
+    Its sender is invited. Raises `TooLarge`, `OverBudget`, and as `Pumps.body`.
+    """
+    chunks: list[bytes] = []
+    size = paid = 0
+    try:
+        _check_size(request.content_length or 0, most)
+        await invite(request)
+        async for chunk in pumps.body(request):
+            size += len(chunk)
+            _check_size(size, most)
+            chunks.append(chunk)
+            if size > paid + SMALL:
+                memory.take(size - paid)
+                paid = size
+        yield b"".join(chunks)
+    finally:
+        memory.give(paid)
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise TooLarge(f"one append has at most {most} bytes")
 
 
 def metadata_of(request: web.BaseRequest) -> Metadata:

@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from filepipe.client import Busy, Client, NotThere, Refused, Unreachable, logs
-from filepipe.client.logs import RECORD
+from filepipe.client.logs import LARGEST, RECORD, Appender
 from tests.client.cut_proxy import CutProxy
 from tests.client.fake_origin import FakeOrigin, Fault, Object
 from tests.conftest import Daemon
@@ -68,6 +68,28 @@ async def test_a_large_write_is_several_records(far: Daemon, key: str) -> None:
         assert await log.write(data) == len(data)
         assert await log.write(b"") == len(data)
         assert await content(client, key) == data
+
+
+async def test_records_grow_while_the_line_is_quick(
+    far: Daemon, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to what a server takes whole; a slow one gets small records again."""
+    sizes: list[int] = []
+    sent = Appender._try
+
+    async def noting(appender: Appender, url: URL, record: bytes) -> int | None:
+        sizes.append(len(record))
+        return await sent(appender, url, record)
+
+    monkeypatch.setattr(Appender, "_try", noting)
+    monkeypatch.setattr(logs, "QUICK", 30.0)
+    async with Client(far.url()) as client, client.append(key) as log:
+        assert await log.write(bytes(3 * LARGEST)) == 3 * LARGEST
+        assert sizes == [RECORD * turns for turns in (1, 2, 4, 8, 16, 16, 1)]
+        monkeypatch.setattr(logs, "QUICK", 0.0)
+        sizes.clear()
+        await log.write(bytes(LARGEST + 2 * RECORD))
+        assert sizes == [LARGEST, RECORD, RECORD]
 
 
 async def test_nothing_written_makes_an_empty_log(far: Daemon, key: str) -> None:

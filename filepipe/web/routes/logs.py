@@ -1,6 +1,7 @@
 """Logs in `auto`: `?append` and `?follow`; what else a key is asked, `pipes` answers for logs, too.
 
-Rule 1: a body whose length is known and at most `WHOLE` is one record: all of it, or nothing.
+Rule 1: a body whose length is known and at most `WHOLE` is one record: all of it, or nothing; of a
+        producer at most `NUMBERED`.
         Any other body is a session, and what of it was read is in the log, however it ends.
 Rule 2: an answer comes when everything is acknowledged, and says where the log ends.
 """
@@ -42,7 +43,7 @@ from filepipe.protocols.events import ENCODING, is_text
 from filepipe.protocols.media import clean_content_type, multipart_boundary
 from filepipe.ranges import content_range, parse_range
 from filepipe.web import refusals
-from filepipe.web.bodies import check_expectation, invite, length_of
+from filepipe.web.bodies import check_expectation, held, invite, length_of
 from filepipe.web.context import Context
 from filepipe.web.events import send_log_events
 from filepipe.web.exchange import EXCHANGE
@@ -52,6 +53,9 @@ from filepipe.web.user_content import refuse_service_worker
 
 WHOLE = 64 * 1024
 """Bytes of a body that is appended whole or not at all."""
+
+NUMBERED = 1024 * 1024
+"""The same of a producer, who numbers them."""
 
 _FORM = "application/x-www-form-urlencoded"
 """What curl says of whatever `-d` sends; it tells nothing of the bytes."""
@@ -101,7 +105,8 @@ def _type(request: web.BaseRequest) -> str | None:
 
 def _refusal(request: web.BaseRequest, error: FilepipeError, log: Log | None) -> web.StreamResponse:
     """What went wrong, and how much of it all is acknowledged nevertheless."""
-    status = 507 if isinstance(error, OverBudget | DiskFull) else error.status
+    full = isinstance(error, DiskFull) or (isinstance(error, OverBudget) and error.budget == "disk")
+    status = 507 if full else error.status
     response = refusals.answer(request, error, newline=True, status=status)
     if log is not None and "Stream-Next-Offset" not in response.headers:
         response.headers.update(pipes.end_of(log, log.size))
@@ -112,10 +117,10 @@ async def _append(
     context: Context, request: web.BaseRequest, log: Log, wish: Append, mark: Mark | None
 ) -> int:
     size = length_of(request)
-    if size is not None and size <= WHOLE:
+    if size is not None and size <= (WHOLE if mark is None else NUMBERED):
         return await _append_whole(context, request, log, wish, mark)
     if mark is not None:
-        raise BadRequest("a producer's record states its length, and is 64 KiB or less")
+        raise BadRequest("a producer's record states its length, and is 1 MiB or less")
     return await _append_session(context, request, log, wish)
 
 
@@ -126,20 +131,19 @@ async def _append_whole(
         raise WriterPresent("somebody else is appending to this log")
     if request.content_length and log.state is State.FINISHED and mark is None:
         raise LogClosed(log.size)
-    await invite(request)
-    chunks = [chunk async for chunk in context.pumps.body(request)]
-    if log.session is not None:
-        raise WriterPresent("somebody else is appending to this log")
-    data = b"".join(chunks)
-    if not data and mark is None:
-        if not wish.close and wish.offset in (None, log.tip):
-            return log.size
-        if wish.close and log.state is State.FINISHED:
-            return log.size  # it was closed before
-    with context.pumps.counted("in"):
-        return await log.submit(
-            data, at=wish.offset, close=wish.close, durable=wish.durable, mark=mark
-        )
+    memory = context.service.accountant.memory
+    async with held(request, context.pumps, memory, NUMBERED) as data:
+        if log.session is not None:
+            raise WriterPresent("somebody else is appending to this log")
+        if not data and mark is None:
+            if not wish.close and wish.offset in (None, log.tip):
+                return log.size
+            if wish.close and log.state is State.FINISHED:
+                return log.size  # it was closed before
+        with context.pumps.counted("in"):
+            return await log.submit(
+                data, at=wish.offset, close=wish.close, durable=wish.durable, mark=mark
+            )
 
 
 async def _append_session(

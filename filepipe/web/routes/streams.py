@@ -29,7 +29,6 @@ from filepipe.errors import (
     NotFound,
     OverBudget,
     StorageFailed,
-    TooLarge,
     WriterPresent,
 )
 from filepipe.keys import Key, is_reserved, parse_key
@@ -47,7 +46,7 @@ from filepipe.protocols.streams import (
     write_offset,
 )
 from filepipe.web import refusals
-from filepipe.web.bodies import check_expectation, invite
+from filepipe.web.bodies import SMALL, check_expectation, held
 from filepipe.web.context import Context
 from filepipe.web.routes import pages, stream_reads
 from filepipe.web.stream_looks import end_of, find, is_json, tail_of, type_of
@@ -55,9 +54,6 @@ from filepipe.web.user_content import refuse_service_worker
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of one append."""
-
-_SMALL = 64 * 1024
-"""Bytes that are looked at without a thread, and read without asking for memory."""
 
 _ROOT = "/streams"
 
@@ -282,7 +278,7 @@ def _check_order(log: Log, wanted: Addition) -> None:
 
 
 async def _lines(body: bytes) -> bytes:
-    if len(body) <= _SMALL:
+    if len(body) <= SMALL:
         return lines_of(body)
     return await asyncio.to_thread(lines_of, body)
 
@@ -296,23 +292,5 @@ async def _body(context: Context, request: web.BaseRequest) -> AsyncIterator[byt
     check_expectation(request)
     context.pumps.check_length(request.content_length)
     memory = context.service.accountant.memory
-    chunks: list[bytes] = []
-    held = taken = 0
-    try:
-        _check_size(request.content_length or 0)
-        await invite(request)
-        async for chunk in context.pumps.body(request):
-            _check_size(held + len(chunk))
-            held += len(chunk)
-            chunks.append(chunk)
-            if held > taken + _SMALL:  # a full memory refuses no small append
-                memory.take(held - taken)
-                taken = held
-        yield b"".join(chunks)
-    finally:
-        memory.give(taken)
-
-
-def _check_size(size: int) -> None:
-    if size > LARGEST:
-        raise TooLarge(f"one append has at most {LARGEST} bytes")
+    async with held(request, context.pumps, memory, LARGEST) as body:
+        yield body

@@ -124,6 +124,16 @@ def test_a_producer(shared: Daemon, path: str) -> None:
     assert ask(shared, path).body == b"zero one anew"
 
 
+def test_a_large_record_of_a_producer(shared: Daemon, path: str) -> None:
+    """Up to 1 MiB it is there once, or not at all."""
+    producer = ("-H", "Producer-Id: me", "-H", "Producer-Epoch: 0", "-H", "Producer-Seq: 0")
+    data = body_of(MIB)
+    assert append(shared, path, data + b"x", "", *producer).status == 400
+    for _ in range(2):
+        assert append(shared, path, data, "", *producer).end == MIB
+    assert ask(shared, path).body == data
+
+
 def test_a_lost_session_leaves_what_arrived(shared: Daemon, path: str) -> None:
     """The next one goes on where it ended."""
     with Upload(shared, f"{path}?append") as lost:

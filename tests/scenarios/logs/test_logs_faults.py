@@ -68,6 +68,17 @@ def test_over_the_quota(start: Start) -> None:
     assert append(daemon, "/log", b"", "&offset=60000").status == 200
 
 
+def test_a_full_memory(start: Start) -> None:
+    """A large record of a producer comes again later: 503; nothing else minds."""
+    daemon = start("--max-memory", "256K")
+    producer = ("-H", "Producer-Id: me", "-H", "Producer-Epoch: 0", "-H", "Producer-Seq: 0")
+    refused = append(daemon, "/log", bytes(MIB), "", *producer)
+    assert (refused.status, refused["X-Error-Code"], refused.end) == (503, "over_budget", 0)
+    assert append(daemon, "/log", bytes(60_000), "", *producer).end == 60_000
+    assert append(daemon, "/log", bytes(MIB), chunked=True).end == 60_000 + MIB
+    eventually(lambda: daemon.state()["memory"]["used"] == 0)
+
+
 def test_too_large(start: Start) -> None:
     """One that says so brings nothing; a session what came before, and is told how much."""
     daemon = start("--max-body-size", "100K")

@@ -23,6 +23,7 @@ ELSEWHERE = {
     "filepipe/app.py": "tests/scenarios/test_settings_at_start.py",
     "filepipe/channels/offset_chores.py": "tests/channels/test_offset_uploads.py",
     "filepipe/journal/descriptors.py": "tests/journal/test_files.py",
+    "filepipe/journal/recovery.py": "tests/journal/test_files_crashed.py",
     "filepipe/channels/offset_contents.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_finishing.py": "tests/channels/test_offset_uploads.py",
     "filepipe/channels/offset_growing.py": "tests/channels/test_offset_uploads.py",

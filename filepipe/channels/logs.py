@@ -37,6 +37,7 @@ from filepipe.journal.adoption import adopt, adopt_all, is_there
 from filepipe.journal.disk import Disk
 from filepipe.journal.files import DATA, INDEX, LogFiles
 from filepipe.journal.frames import Birth, Damaged
+from filepipe.journal.recovery import recover
 from filepipe.journal.root import Root, check_name
 from filepipe.keys import Key
 
@@ -353,7 +354,7 @@ def _recover_all(
     found, lost = [], []
     for name in names:
         try:
-            files = LogFiles.recover(folder, name, disk, root)
+            files = recover(folder, name, disk, root)
         except (Damaged, FilepipeError) as error:
             lost.append(f"{name}: {error}")
         else:

@@ -11,6 +11,7 @@ from random import Random
 from filepipe.journal.disk import Disk
 from filepipe.journal.files import LogFiles, name_of
 from filepipe.journal.frames import Birth
+from filepipe.journal.recovery import recover
 
 PIECE = 16
 """Bytes that are on the disk whole or not at all."""
@@ -162,7 +163,7 @@ NAME = name_of(BIRTH.key)
 
 def recovered(folder: Path, disk: Disk) -> LogFiles:
     """The log of that birth after a crash."""
-    files = LogFiles.recover(folder, NAME, disk)
+    files = recover(folder, NAME, disk)
     assert files is not None
     return files
 

@@ -7,7 +7,8 @@ import pytest
 
 from filepipe.errors import Conflict
 from filepipe.journal.adoption import adopt, adopt_all, is_there
-from filepipe.journal.files import LogFiles, name_of
+from filepipe.journal.files import name_of
+from filepipe.journal.recovery import recover
 from filepipe.journal.root import Root
 from tests.journal.forgetful import ForgetfulDisk, content
 
@@ -52,7 +53,7 @@ def adopted(folder, root, disk):
 
 def again(folder, root, disk):
     """The log after a crash."""
-    return LogFiles.recover(folder, name_of(KEY), disk, root)
+    return recover(folder, name_of(KEY), disk, root)
 
 
 def test_a_file_becomes_a_log(adopted, file, folder, root, disk):

@@ -16,6 +16,7 @@ from filepipe.errors import DiskFull, StorageFailed
 from filepipe.journal.disk import Disk
 from filepipe.journal.files import LogFiles, name_of
 from filepipe.journal.frames import Damaged
+from filepipe.journal.recovery import recover
 from tests.journal.forgetful import (
     BIRTH,
     BROKEN,
@@ -44,7 +45,7 @@ def test_a_half_made_log_is_removed(tmp_path: Path, disk: ForgetfulDisk) -> None
     """A crash before the first flush leaves nothing in the way."""
     LogFiles.create(tmp_path, BIRTH, disk).rest()
     (tmp_path / (NAME + ".index")).write_bytes(b"\xf1lo")
-    assert LogFiles.recover(tmp_path, NAME, disk) is None
+    assert recover(tmp_path, NAME, disk) is None
     assert list(tmp_path.iterdir()) == []
     LogFiles.create(tmp_path, BIRTH, disk).rest()
 
@@ -81,7 +82,7 @@ def test_a_log_that_had_not_begun_is_removed(tmp_path: Path, disk: ForgetfulDisk
     index, data = tmp_path / (NAME + ".index"), tmp_path / (NAME + ".data")
     index.write_bytes(index.read_bytes()[:-1])
     assert data.read_bytes() == b"first"
-    assert LogFiles.recover(tmp_path, NAME, disk) is None
+    assert recover(tmp_path, NAME, disk) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,7 +138,7 @@ def test_a_crash_while_removing_is_made_up_for(
     files.rest()
     monkeypatch.undo()
     disk.lose_power(Random(1))
-    assert LogFiles.recover(tmp_path, NAME, disk) is None
+    assert recover(tmp_path, NAME, disk) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -203,7 +204,7 @@ def test_an_empty_log_is_not_taken_for_a_half_made_one(
     content[20] ^= 1
     index.write_bytes(content)
     with pytest.raises(Damaged, match="damaged at byte 0"):
-        LogFiles.recover(tmp_path, NAME, disk)
+        recover(tmp_path, NAME, disk)
     assert index.read_bytes() == content
 
 
@@ -214,7 +215,7 @@ def test_a_birth_of_a_later_version_is_no_half_made_one(tmp_path: Path, disk: Di
     frame = b"\xf1log" + struct.pack("<II", len(body), crc32(body)) + body
     (tmp_path / (NAME + ".index")).write_bytes(frame)
     with pytest.raises(Damaged, match="cannot be read"):
-        LogFiles.recover(tmp_path, NAME, disk)
+        recover(tmp_path, NAME, disk)
 
 
 @pytest.mark.parametrize("call", ["flush data", "flush index"])
@@ -310,7 +311,7 @@ def test_an_index_of_another_log_is_found(tmp_path: Path, grown: LogFiles) -> No
     for suffix in (".data", ".index"):
         shutil.copy(tmp_path / (NAME + suffix), tmp_path / (other + suffix))
     with pytest.raises(Damaged):
-        LogFiles.recover(tmp_path, other, Disk())
+        recover(tmp_path, other, Disk())
 
 
 def test_a_damaged_log_can_be_removed(tmp_path: Path, grown: LogFiles) -> None:

@@ -12,6 +12,7 @@ import pytest
 from filepipe.errors import FilepipeError
 from filepipe.journal.files import LogFiles
 from filepipe.journal.frames import Damaged, Mark
+from filepipe.journal.recovery import recover
 from tests.journal.forgetful import (
     BIRTH,
     BROKEN,
@@ -74,7 +75,7 @@ class Story:
             self.files.rest()
             self.files = None
             self.disk.forget()
-            self.files = LogFiles.recover(self.folder, NAME, self.disk)
+            self.files = recover(self.folder, NAME, self.disk)
             assert self.files is not None
             if self.files.damage is None and self.files.size > len(
                 b"".join(self.safe + self.loose)
@@ -98,7 +99,7 @@ class Story:
         assert not self.disk.flushed_again
         self.disk.forget()
         self.disk.fail_at, self.disk.lasting = None, False
-        files = LogFiles.recover(self.folder, NAME, self.disk)
+        files = recover(self.folder, NAME, self.disk)
         if files is None:
             assert self.maybe_removed or not self.made
             assert not list(self.folder.iterdir())

@@ -8,6 +8,7 @@ import pytest
 from filepipe.errors import BadKey, Conflict, DiskFull, StorageFailed
 from filepipe.journal.files import AWAY, LogFiles
 from filepipe.journal.frames import Damaged
+from filepipe.journal.recovery import recover
 from filepipe.journal.root import Root
 from tests.journal.forgetful import BIRTH, BROKEN, FULL, NAME, ForgetfulDisk, content
 
@@ -49,7 +50,7 @@ def files(folder, root, disk):
 
 def again(folder, root, disk):
     """The log after a crash."""
-    files = LogFiles.recover(folder, NAME, disk, root)
+    files = recover(folder, NAME, disk, root)
     files.rest()
     return files
 
@@ -142,7 +143,7 @@ def test_a_file_that_others_change_takes_nothing(files, file):
 def test_without_its_root(files, folder, disk):
     """It is refused, and not removed: the bytes would stay, and be a log again."""
     files.rest()
-    found = LogFiles.recover(folder, NAME, disk)
+    found = recover(folder, NAME, disk)
     assert found.damage == AWAY
     with pytest.raises(StorageFailed):
         found.remove()
@@ -156,7 +157,7 @@ def test_an_index_whose_begin_is_lost(files, folder, root, disk, file):
     index = folder / f"{NAME}.index"
     index.write_bytes(b"?" + index.read_bytes()[1:])
     with pytest.raises(Damaged):
-        LogFiles.recover(folder, NAME, disk, root)
+        recover(folder, NAME, disk, root)
     assert file.read_bytes() == b"ours"
     with pytest.raises(StorageFailed, match="another log"):
         LogFiles.create(folder, replace(NAMED, adopted=True), disk, root=root)
@@ -208,7 +209,7 @@ def test_a_crash_while_it_is_made(folder, root, disk, file, monkeypatch):
                     made = False
                 else:
                     made = True
-            found = LogFiles.recover(folder, NAME, disk, root)
+            found = recover(folder, NAME, disk, root)
             assert made <= (found is not None)
             if found is not None:
                 assert content(found) == b"first"

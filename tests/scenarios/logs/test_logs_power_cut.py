@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from filepipe.journal.disk import Disk
-from filepipe.journal.files import LogFiles, name_of
+from filepipe.journal.files import name_of
+from filepipe.journal.recovery import recover
 from tests.conftest import Daemon, eventually
 from tests.journal.forgetful import compared, content
 from tests.power import disk_in
@@ -92,7 +93,7 @@ class Lane:
     def judge(self, folder: Path, before: Moment, after: Moment, told: Counter[str]) -> None:
         """What is there was told, or was on its way; `before` and `after` stand around the cut."""
         for number in range(max(0, before.number - 3), after.number + 2):
-            files = LogFiles.recover(folder, name_of(self.key(number)), Disk())
+            files = recover(folder, name_of(self.key(number)), Disk())
             if files is None:
                 going = after.number > number or after.removing
                 assert number != before.number or not before.records or going, "lost"

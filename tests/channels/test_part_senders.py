@@ -11,6 +11,7 @@ from filepipe.channels.part_senders import PartSenders
 from filepipe.channels.upload_placing import Placed, Placing
 from filepipe.errors import Broken, Busy, Gone
 from filepipe.storage.interface import Draft
+from filepipe.testing import turns
 
 
 async def _comes(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -99,10 +100,9 @@ async def test_everybody_is_ended() -> None:
 
 
 class _Places:
-    """A body that the kernel writes, in which the sender says something now and then."""
+    """A body that the kernel writes; its sender says something when `placed` is told so."""
 
-    def __init__(self) -> None:
-        self.speaking = True
+    placed: Placed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         raise AssertionError("it is placed")
@@ -112,10 +112,9 @@ class _Places:
         return size == 9
 
     async def place(self, placed: Placed) -> bool:
-        while True:
-            if self.speaking:
-                placed.reached(placed.position)
-            await asyncio.sleep(0.01)
+        self.placed = placed
+        await asyncio.Event().wait()
+        return True
 
 
 async def test_a_silent_one_whose_bytes_the_kernel_moves(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,12 +130,12 @@ async def test_a_silent_one_whose_bytes_the_kernel_moves(monkeypatch: pytest.Mon
 
     first = asyncio.create_task(take())
     await asyncio.sleep(0.15)
+    body.placed.reached(body.placed.position)
     with pytest.raises(Busy):
         await _take(senders, _comes(b"y"))
-    await asyncio.sleep(0.01)
+    await turns()
     assert not first.done()
-    body.speaking = False
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.15)
     with pytest.raises(Busy):
         await _take(senders, _comes(b"y"))
     with pytest.raises(Broken, match="another sender"):

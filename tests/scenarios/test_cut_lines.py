@@ -14,7 +14,7 @@ import pytest
 
 from tests.client.cut_proxy import CutProxy, How
 from tests.conftest import Daemon
-from tests.scenarios.peers import MIB, body_of, sha, stored
+from tests.scenarios.peers import MIB, body_of, readers, sha, stored
 
 BODY = body_of(12 * MIB)
 
@@ -68,7 +68,7 @@ async def test_ctrl_c_ends_the_readers(daemon: Daemon, tmp_path: Path) -> None:
     assert sender.stdin is not None
     sender.stdin.write(BODY)
     await sender.stdin.drain()
-    while stored(daemon, "stopped") < len(BODY):
+    while stored(daemon, "stopped") < len(BODY) or not readers(daemon, "stopped"):
         await asyncio.sleep(0.02)
     sender.send_signal(signal.SIGINT)
     assert (await sender.wait(), await receiver.wait()) == (130, 4)

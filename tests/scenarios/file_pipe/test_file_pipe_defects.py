@@ -288,7 +288,8 @@ def test_19_a_fast_writer_cannot_fill_the_disk(launch: Launch, tmp_path: Path) -
 
 def test_20_two_servers_share_nothing(launch: Launch) -> None:
     """Two daemons keep their own bytes under one key; a second one on a folder does not start."""
-    first, second = launch("-s", "0"), launch("-s", "0")
+    kept = ("-s", "0", "--retention", "1h")
+    first, second = launch(*kept), launch(*kept)
     first.put("k", b"one" * 100000)
     second.put("k", b"two" * 100000)
     assert sha(first.curl("k").body) == sha(b"one" * 100000)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,73 +11,15 @@ import (
 // group is how many messages a bare loop writes together: as many as may be in flight.
 func (o options) group() []byte { return make([]byte, int64(o.workers)*o.size) }
 
-// masked adds a binary WebSocket message of a client: n bytes of the body from an offset on. The
-// mask is 0, which leaves them as they are.
+// masked adds a message of n bytes of the body from an offset on.
 func masked(to []byte, body pattern, offset, n int64) []byte {
-	to = append(to, 0x82, 0x80|126, byte(n>>8), byte(n), 0, 0, 0, 0)
+	to = append(to, frameHead(opBinary, int(n))...)
 	for end := offset + n; offset < end; {
 		piece := body.at(offset, int(end-offset))
 		to = append(to, piece...)
 		offset += int64(len(piece))
 	}
 	return to
-}
-
-// upgrade opens a WebSocket for appending, whose durable end is told.
-func (w *wire) upgrade(o options, path string) error {
-	err := w.send([]byte("GET " + path + " HTTP/1.1\r\nHost: " + o.addr + "\r\nX-Verb: APPEND\r\n" +
-		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" +
-		"Sec-WebSocket-Protocol: filepipe.append\r\n\r\n"))
-	if err != nil {
-		return err
-	}
-	text, err := w.until("\r\n\r\n")
-	if err != nil {
-		return fmt.Errorf("no answer: %w", err)
-	}
-	a, err := parseHead(text)
-	if err == nil && a.status != 101 {
-		err = fmt.Errorf("the handshake got status %d", a.status)
-	}
-	return err
-}
-
-// frame reads one short message of a server.
-func (w *wire) frame() (op byte, data []byte, err error) {
-	for w.to-w.from < 2 || w.to-w.from < 2+int(w.buf[w.from+1]) {
-		if err := w.fill(); err != nil {
-			return 0, nil, err
-		}
-	}
-	head := w.buf[w.from : w.from+2]
-	if head[1] > 125 {
-		return 0, nil, fmt.Errorf("a long message where an offset is told")
-	}
-	data = w.buf[w.from+2 : w.from+2+int(head[1])]
-	w.from += 2 + len(data)
-	return head[0] & 0x0f, data, nil
-}
-
-// told waits for the next acknowledgement.
-func (w *wire) told() (int64, error) {
-	for {
-		op, data, err := w.frame()
-		if err != nil {
-			return 0, fmt.Errorf("no acknowledgement: %w", err)
-		}
-		if op == 8 {
-			return 0, fmt.Errorf("the server closed: %q", data)
-		}
-		if op != 1 {
-			continue // a ping; the run ends before it minds
-		}
-		var said struct{ Offset int64 }
-		if err := json.Unmarshal(data, &said); err != nil {
-			return 0, fmt.Errorf("%q is no acknowledgement: %w", data, err)
-		}
-		return said.Offset, nil
-	}
 }
 
 // appendAll sends o.count messages, of which o.workers at most are not acknowledged, and returns how
@@ -88,7 +29,10 @@ func (o options) appendAll(w *wire, body pattern) (int, error) {
 	failed := make(chan error, 1)
 	go func() {
 		for {
-			offset, err := w.told()
+			offset, closed, err := w.told()
+			if err == nil && closed {
+				err = fmt.Errorf("the appender was closed")
+			}
 			if err != nil {
 				failed <- err
 				return
@@ -130,15 +74,16 @@ func appending(o options) (result, error) {
 	if err != nil {
 		return out, err
 	}
-	w, err := dial(o, smallBuffer)
+	key := newKey()
+	w, err := upgrade(o, key, "?verb=APPEND", "filepipe.append", smallBuffer)
 	if err != nil {
 		return out, err
 	}
 	defer w.close()
-	path := o.prefix + newKey()
-	if err := w.upgrade(o, path); err != nil {
+	if err := w.upgraded(); err != nil {
 		return out, err
 	}
+	path := o.prefix + key
 	body := patternOf(path, o.size*int64(o.count))
 	m, err := startMeter(o.pid)
 	if err != nil {

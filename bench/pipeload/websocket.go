@@ -137,32 +137,47 @@ func (w *wire) messages(offset int64, use func(int64, []byte) error) (int64, int
 	}
 }
 
-// acknowledged reads what an appender is told until the CLOSE, which must say that all is well,
-// and returns the last offset.
-func (w *wire) acknowledged() (int64, error) {
-	var text []byte
-	last := int64(0)
+// told reads what an appender is told next: where the log ends on the disk, or that all is well and
+// it is closed.
+func (w *wire) told() (end int64, closed bool, err error) {
 	for {
 		op, size, err := w.frameStart()
 		if err == nil {
 			err = w.need(int(size))
 		}
 		if err != nil {
-			return last, fmt.Errorf("the appender was cut at %d: %w", last, err)
+			return 0, false, fmt.Errorf("the appender was cut: %w", err)
 		}
-		text = append(text[:0], w.buf[w.from:w.from+int(size)]...)
+		text := w.buf[w.from : w.from+int(size)]
 		w.from += int(size)
 		switch {
 		case op == opText && size > 11:
-			last, err = strconv.ParseInt(string(text[10:size-1]), 10, 64) // {"offset":N}
+			end, err = strconv.ParseInt(string(text[10:size-1]), 10, 64) // {"offset":N}
 			if err != nil {
-				return last, fmt.Errorf("the appender was told %q", text)
+				err = fmt.Errorf("the appender was told %q", text)
 			}
+			return end, false, err
 		case op == opClose:
 			if size < 2 || binary.BigEndian.Uint16(text) != closedOK {
-				return last, fmt.Errorf("the appender was closed: %q", text)
+				err = fmt.Errorf("the appender was closed: %q", text)
 			}
+			return 0, true, err
+		}
+	}
+}
+
+// acknowledged reads what an appender is told until the CLOSE, which must say that all is well,
+// and returns the last offset.
+func (w *wire) acknowledged() (int64, error) {
+	last := int64(0)
+	for {
+		end, closed, err := w.told()
+		if err != nil {
+			return last, fmt.Errorf("after offset %d: %w", last, err)
+		}
+		if closed {
 			return last, nil
 		}
+		last = end
 	}
 }

@@ -9,16 +9,9 @@ from filepipe.errors import Conflict
 from filepipe.journal.adoption import adopt, adopt_all, is_there
 from filepipe.journal.files import name_of
 from filepipe.journal.recovery import recover
-from filepipe.journal.root import Root
-from tests.journal.forgetful import ForgetfulDisk, content
+from tests.journal.forgetful import content
 
 KEY = "some/key"
-
-
-@pytest.fixture
-def disk():
-    """A disk that can forget."""
-    return ForgetfulDisk()
 
 
 @pytest.fixture
@@ -38,11 +31,9 @@ def file(tmp_path):
 
 
 @pytest.fixture
-def root(tmp_path, file):
+def root(root, file):
     """The folder in which it is."""
-    root = Root(tmp_path / "root", tmp_path / "daemon")
-    yield root
-    root.close()
+    return root
 
 
 @pytest.fixture

@@ -9,16 +9,9 @@ from filepipe.errors import BadKey, Conflict, DiskFull, StorageFailed
 from filepipe.journal.files import AWAY, LogFiles
 from filepipe.journal.frames import Damaged
 from filepipe.journal.recovery import recover
-from filepipe.journal.root import Root
-from tests.journal.forgetful import BIRTH, BROKEN, FULL, NAME, ForgetfulDisk, content
+from tests.journal.forgetful import BIRTH, BROKEN, FULL, NAME, content
 
 NAMED = replace(BIRTH, named=True)
-
-
-@pytest.fixture
-def disk():
-    """A disk that can forget and fail."""
-    return ForgetfulDisk()
 
 
 @pytest.fixture
@@ -26,14 +19,6 @@ def folder(tmp_path):
     """Where the index is."""
     (tmp_path / "daemon/logs").mkdir(parents=True)
     return tmp_path / "daemon/logs"
-
-
-@pytest.fixture
-def root(tmp_path, folder):
-    """Where the bytes are."""
-    root = Root(tmp_path / "root", tmp_path / "daemon")
-    yield root
-    root.close()
 
 
 @pytest.fixture

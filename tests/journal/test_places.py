@@ -6,21 +6,12 @@ import pytest
 
 from filepipe.journal.disk import Disk
 from filepipe.journal.places import Beside, Named, is_there
-from filepipe.journal.root import Root
 
 
 @pytest.fixture
 def folder(tmp_path):
     """The folder of a root."""
     return tmp_path / "root"
-
-
-@pytest.fixture
-def root(folder, tmp_path):
-    """That root."""
-    root = Root(folder, tmp_path / "private")
-    yield root
-    root.close()
 
 
 @pytest.fixture(params=["beside", "named"])

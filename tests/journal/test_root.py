@@ -15,14 +15,6 @@ def folder(tmp_path):
     return tmp_path / "root"
 
 
-@pytest.fixture
-def root(folder, tmp_path):
-    """An empty one."""
-    root = Root(folder, tmp_path / "private")
-    yield root
-    root.close()
-
-
 @pytest.mark.parametrize("key", ["a", "a/b.c", "a b", "a.", "-", "~", "a..b", "x" * 255, "ö" * 127])
 def test_keys_that_are_paths(key):
     """Whatever is a name without a dot before it."""

@@ -228,6 +228,8 @@ class Pumps:
         connection. The response that is returned may still be unsent, if it is small.
         """
         channel = reader.channel
+        if isinstance(channel, Log):
+            await channel.prove(reader.offset, reader.offset + 1)  # a refusal needs a head
         size = None if reader.stop is None else reader.stop - reader.offset
         if size is not None and size <= SMALL and channel.size - reader.offset >= size:
             return await self._small(request, reader, size, status, headers)

@@ -186,8 +186,6 @@ async def read(
             headers["Connection"] = "close"
         reader.offset, reader.stop = span.start, span.stop
         channel.was_read()
-        if isinstance(channel, Log) and span.start < channel.size:
-            await channel.prove(span.start, span.start + 1)  # a refusal needs a head
         return await context.pumps.send(request, reader, span.status, headers)
 
 
